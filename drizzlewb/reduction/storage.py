@@ -1,0 +1,163 @@
+"""Scratch arrays on disk, made tile by tile, and the buffers that threads reuse."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from drizzlewb.fileio import open_binary, read_at, replaced_when_whole, write_at
+from drizzlewb.grid import Region
+
+__all__ = ["TiledArray", "scratch_buffer", "tiles_of"]
+
+
+def tiles_of(shape: tuple[int, int], side: int) -> Iterator[Region]:
+    """Regions of at most side × side pixels that cover an array once, row by row.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Array shape (ny, nx), px.
+    side : int
+        Largest side of a tile, px.
+    """
+    ny, nx = shape
+    for y0 in range(0, ny, side):
+        for x0 in range(0, nx, side):
+            yield Region(y0, min(y0 + side, ny), x0, min(x0 + side, nx))
+
+
+class TiledArray:
+    """A 2-D array in one scratch file, of which some tiles are already made.
+
+    Writing a tile is idempotent: a tile is a pure function of the run, so that two threads which
+    make the same one write the same bytes. Reads and writes are positioned, hence thread-safe; no
+    memory map is used, because mapped pages count as resident memory.
+
+    Parameters
+    ----------
+    path : Path
+        Scratch file; a ``.tiles`` file beside it remembers which tiles are valid.
+    shape : (int, int)
+        (ny, nx), px.
+    dtype : numpy dtype
+        Element type, native byte order.
+    side : int
+        Tile side, px.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, int], dtype: np.dtype | str, side: int) -> None:
+        self.path = Path(path)
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+        self.side = side
+        self._tiles_across = -(-shape[1] // side)
+        self._lock = threading.Lock()
+        self._valid = np.zeros((-(-shape[0] // side), self._tiles_across), dtype=bool)
+        self._recall()
+        self._fd = open_binary(self.path, write=True)
+        os.ftruncate(self._fd, shape[0] * shape[1] * self.dtype.itemsize)
+
+    @property
+    def _map_path(self) -> Path:
+        return self.path.with_suffix(".tiles")
+
+    def _recall(self) -> None:
+        """Take over the tiles of an earlier process, if its file fits this array exactly."""
+        try:
+            saved = json.loads(self._map_path.read_text())
+            fits = (
+                saved["shape"] == list(self.shape)
+                and saved["side"] == self.side
+                and saved["dtype"] == self.dtype.str
+                and self.path.stat().st_size == self.shape[0] * self.shape[1] * self.dtype.itemsize
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        if fits:
+            self._valid.flat[saved["valid"]] = True
+
+    def remember(self) -> None:
+        """Write the map of valid tiles beside the data, for a later process."""
+        with self._lock:
+            state = {
+                "shape": list(self.shape),
+                "side": self.side,
+                "dtype": self.dtype.str,
+                "valid": np.flatnonzero(self._valid).tolist(),
+            }
+        with replaced_when_whole(self._map_path) as part:
+            part.write_text(json.dumps(state))
+
+    def close(self) -> None:
+        """Close the scratch file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+    def missing(self, region: Region) -> list[Region]:
+        """Tiles under a region that are not made yet, row by row."""
+        region = region.clip(self.shape)
+        if region.empty:
+            return []
+        rows = range(region.y0 // self.side, -(-region.y1 // self.side))
+        cols = range(region.x0 // self.side, -(-region.x1 // self.side))
+        with self._lock:
+            todo = [(j, i) for j in rows for i in cols if not self._valid[j, i]]
+        side = self.side
+        return [
+            Region(j * side, min((j + 1) * side, self.shape[0]), i * side, min((i + 1) * side, self.shape[1]))
+            for j, i in todo
+        ]
+
+    def write(self, region: Region, values: np.ndarray) -> None:
+        """Store the pixels of one whole tile and mark it valid."""
+        values = np.ascontiguousarray(values, dtype=self.dtype)
+        row_bytes = self.shape[1] * self.dtype.itemsize
+        offset = region.y0 * row_bytes + region.x0 * self.dtype.itemsize
+        if region.x0 == 0 and region.x1 == self.shape[1]:
+            write_at(self._fd, values, offset)
+        else:
+            for row in values:
+                write_at(self._fd, row, offset)
+                offset += row_bytes
+        with self._lock:
+            self._valid[region.y0 // self.side, region.x0 // self.side] = True
+
+    def read(self, region: Region) -> np.ndarray:
+        """Pixels of a region whose tiles are all valid, as a new C-contiguous array."""
+        out = np.empty(region.shape, dtype=self.dtype)
+        if out.size == 0:
+            return out
+        row_bytes = self.shape[1] * self.dtype.itemsize
+        if region.x0 == 0 and region.x1 == self.shape[1]:
+            read_at(self._fd, out, region.y0 * row_bytes)
+            return out
+        offset = region.y0 * row_bytes + region.x0 * self.dtype.itemsize
+        for row in out:
+            read_at(self._fd, row, offset)
+            offset += row_bytes
+        return out
+
+
+_local = threading.local()
+
+
+def scratch_buffer(name: str, shape: tuple[int, ...], dtype: np.dtype | str) -> np.ndarray:
+    """An uninitialised array of this thread's own, whose memory the next call of the same name reuses.
+
+    The first touch of fresh memory costs more than the drizzling of it, so tiles share theirs.
+    """
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape, dtype=np.int64))
+    pool = _local.__dict__.setdefault("pool", {})
+    held = pool.get((name, dtype))
+    if held is None or held.size < size:
+        held = pool[name, dtype] = np.empty(size, dtype=dtype)
+    return held[:size].reshape(shape)
