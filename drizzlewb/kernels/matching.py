@@ -1,0 +1,281 @@
+"""Which sources of two lists are the same: the histogram of their offsets, then one-to-one pairs.
+
+The offset of two lists that share stars shows as a peak in the two-dimensional histogram of all
+coordinate differences within a search radius. The peer forms all N x M differences first (17 GB for
+twelve crowded exposures); here the reference list is hashed into cells of the search radius and only
+neighbours are looked at, so memory is that of the histogram.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from drizzlewb.kernels.jit import kernel
+
+__all__ = ["OffsetPeak", "find_peak", "histogram_peak", "match_pairs", "offset_histogram", "thin"]
+
+
+@kernel
+def _fill_histogram(x, y, ref_x, ref_y, starts, n_cells_x, n_cells_y, x0, y0, cell, radius, counts):
+    """Count coordinate differences (list - reference) in 1-px bins of counts[2r+1, 2r+1]."""
+    limit = radius + 0.5
+    for k in range(x.size):
+        ci = int((x[k] - x0) // cell)
+        cj = int((y[k] - y0) // cell)
+        for j in range(max(0, cj - 1), min(n_cells_y, cj + 2)):
+            for i in range(max(0, ci - 1), min(n_cells_x, ci + 2)):
+                c = j * n_cells_x + i
+                for m in range(starts[c], starts[c + 1]):
+                    dx = x[k] - ref_x[m]
+                    dy = y[k] - ref_y[m]
+                    if -limit <= dx < limit and -limit <= dy < limit:
+                        counts[int(dy + limit), int(dx + limit)] += 1
+
+
+def offset_histogram(xy, ref, radius):
+    """Histogram of the differences ``xy - ref`` of all pairs within a square of half-width radius.
+
+    Parameters
+    ----------
+    xy, ref : ndarray, float64, shapes (n, 2) and (m, 2)
+        Positions in one plane, px.
+    radius : float
+        Half-width of the search, px; rounded up to whole bins.
+
+    Returns
+    -------
+    ndarray, int64, shape (2*r + 1, 2*r + 1)
+        ``counts[j, i]`` pairs have dx within half a pixel of ``i - r`` and dy of ``j - r``.
+
+    Notes
+    -----
+    Memory is O(n + m + r^2) and time O(pairs within the radius).
+    """
+    r = int(np.ceil(radius))
+    counts = np.zeros((2 * r + 1, 2 * r + 1), np.int64)
+    if len(xy) == 0 or len(ref) == 0:
+        return counts
+    low, high = ref.min(0), ref.max(0)
+    # Neighbouring cells must cover the search square; more than 2048 cells a side would cost more
+    # in empty cells than they save.
+    cell = max(r + 0.5, float((high - low).max()) / 2048.0)
+    nx, ny = ((high - low) // cell).astype(int) + 1
+    index = ((ref[:, 1] - low[1]) // cell).astype(np.int64) * nx + ((ref[:, 0] - low[0]) // cell).astype(
+        np.int64
+    )
+    order = np.argsort(index, kind="stable")
+    starts = np.searchsorted(index[order], np.arange(nx * ny + 1))
+    x, y = np.ascontiguousarray(xy[:, 0], float), np.ascontiguousarray(xy[:, 1], float)
+    rx, ry = np.ascontiguousarray(ref[order, 0], float), np.ascontiguousarray(ref[order, 1], float)
+    _fill_histogram(x, y, rx, ry, starts, nx, ny, float(low[0]), float(low[1]), cell, r, counts)
+    return counts
+
+
+class OffsetPeak(NamedTuple):
+    """The peak of an offset histogram and what speaks for and against it.
+
+    Attributes
+    ----------
+    dx, dy : float
+        Offset list - reference, px, from a quadratic through the peak.
+    pairs : int
+        Pairs in the 3 x 3 bins at the peak.
+    runner_up : int
+        Pairs in the best 3 x 3 bins that do not touch the peak's surroundings.
+    chance : int
+        The highest such number that lists without common stars give: the same lists shuffled.
+    background : float
+        Pairs expected by chance in 3 x 3 bins: the mean outside the peak.
+    significance : float
+        (pairs - background) / sqrt(max(background, 1)).
+    at_edge : bool
+        The peak touches the border of the searched square.
+    """
+
+    dx: float
+    dy: float
+    pairs: int
+    runner_up: int
+    chance: int
+    background: float
+    significance: float
+    at_edge: bool
+
+    @property
+    def contrast(self):
+        """Excess of the peak over the background in units of that of its best rival."""
+        rival = max(self.runner_up, self.chance, self.background + 1.0) - self.background
+        return (self.pairs - self.background) / rival
+
+
+def _box_sum(counts):
+    """Sums over 3 x 3 bins, zero beyond the border."""
+    padded = np.pad(counts, 1)
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+
+
+def _refine(counts, j, i):
+    """Maximum of a quadratic through the 5 x 5 bins at (j, i) as (dj, di); centre of mass failing that."""
+    padded = np.pad(counts, 2).astype(float)
+    box = padded[j : j + 5, i : i + 5]
+    dj, di = np.mgrid[-2:3, -2:3]
+    design = np.stack(
+        [np.ones(25), di.ravel(), dj.ravel(), (di * dj).ravel(), (di**2).ravel(), (dj**2).ravel()], 1
+    )
+    _, cx, cy, cxy, cxx, cyy = np.linalg.lstsq(design, box.ravel(), rcond=None)[0]
+    det = 4 * cxx * cyy - cxy**2
+    if det > 0 and cxx < 0:
+        si = (cy * cxy - 2 * cyy * cx) / det
+        sj = (cx * cxy - 2 * cxx * cy) / det
+        if abs(si) <= 1.5 and abs(sj) <= 1.5:
+            return sj, si
+    inner = box[1:4, 1:4]
+    total = inner.sum()
+    return (inner.sum(1) @ [-1, 0, 1]) / total, (inner.sum(0) @ [-1, 0, 1]) / total
+
+
+def histogram_peak(counts, chance=0):
+    """Peak of an offset histogram, its rival and its background.
+
+    Parameters
+    ----------
+    counts : ndarray, int64, shape (2*r + 1, 2*r + 1)
+        From `offset_histogram`.
+    chance : int
+        Highest 3 x 3 sum of the histograms of shuffled lists.
+
+    Returns
+    -------
+    OffsetPeak or None
+        None if no pair lies within the radius.
+    """
+    if not counts.any():
+        return None
+    r = counts.shape[0] // 2
+    sums = _box_sum(counts)
+    # Several 3 x 3 boxes may hold the same pairs: take the one centred on the fullest bin.
+    best = sums.max()
+    j, i = np.unravel_index(np.argmax(np.where(sums == best, counts, -1)), sums.shape)
+    sj, si = _refine(counts, j, i)
+    away = np.ones(sums.shape, bool)
+    away[max(0, j - 5) : j + 6, max(0, i - 5) : i + 6] = False
+    runner_up = int(sums[away].max()) if away.any() else 0
+    background = 9.0 * float(counts[away].mean()) if away.any() else 0.0
+    significance = (best - background) / np.sqrt(max(background, 1.0))
+    at_edge = min(i, j, 2 * r - i, 2 * r - j) < 1
+    return OffsetPeak(
+        float(i - r + si),
+        float(j - r + sj),
+        int(best),
+        runner_up,
+        int(chance),
+        background,
+        float(significance),
+        at_edge,
+    )
+
+
+def find_peak(xy, ref, radius, shuffles=2, seed=0):
+    """Offset of two lists from the peak of their offset histogram, with its evidence.
+
+    Parameters
+    ----------
+    xy, ref : ndarray, float64, shapes (n, 2) and (m, 2)
+        Positions in one plane, px.
+    radius : float
+        Half-width of the search, px.
+    shuffles : int
+        Shuffled catalogs to compare with: the list turned by 180 degrees about its centre, then with
+        x and y drawn from different sources. Both keep its extent and crowding.
+    seed : int
+        Of the random order; the same lists give the same answer.
+
+    Returns
+    -------
+    peak : OffsetPeak or None
+    counts : ndarray, int64
+        The histogram, to be shown.
+    """
+    xy, ref = np.asarray(xy, float), np.asarray(ref, float)
+    counts = offset_histogram(xy, ref, radius)
+    if not counts.any():
+        return None, counts
+    chance = 0
+    random = np.random.default_rng(seed)
+    for k in range(shuffles):
+        if k == 0:
+            fake = xy.min(0) + xy.max(0) - xy
+        else:
+            fake = np.column_stack([random.permutation(xy[:, 0]), random.permutation(xy[:, 1])])
+        chance = max(chance, int(_box_sum(offset_histogram(fake, ref, radius)).max()))
+    return histogram_peak(counts, chance), counts
+
+
+def thin(xy, separation, priority=None):
+    """Drop, of each pair of sources closer than separation, the one of lower priority.
+
+    Parameters
+    ----------
+    xy : ndarray, float64, shape (n, 2)
+    separation : float
+        px.
+    priority : ndarray, shape (n,), optional
+        Larger is kept (a flux); without it the earlier source is kept.
+
+    Returns
+    -------
+    ndarray, bool, shape (n,)
+        True for sources that stay.
+    """
+    keep = np.ones(len(xy), bool)
+    if len(xy) < 2 or not separation > 0:
+        return keep
+    pairs = cKDTree(xy).query_pairs(separation, output_type="ndarray")
+    if len(pairs) == 0:
+        return keep
+    rank = (
+        np.arange(len(xy))
+        if priority is None
+        else np.argsort(np.argsort(-np.asarray(priority), kind="stable"))
+    )
+    better = np.where(rank[pairs[:, 0]] < rank[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
+    worse = pairs.sum(1) - better
+    # In order of the better one's rank, so that a source already dropped drops nobody.
+    for a, b in zip(*(v[np.argsort(rank[better], kind="stable")] for v in (better, worse)), strict=True):
+        if keep[a]:
+            keep[b] = False
+    return keep
+
+
+def match_pairs(xy, ref, tolerance, separation=0.0, priority=None, ref_priority=None):
+    """One-to-one pairs of two lists: mutual nearest neighbours within tolerance.
+
+    Parameters
+    ----------
+    xy, ref : ndarray, float64, shapes (n, 2) and (m, 2)
+        Positions in one plane, px, with any offset already removed.
+    tolerance : float
+        Largest distance of a pair, px.
+    separation : float
+        Sources closer than this to a better one of their own list are not matched (as in IRAF's
+        xyxymatch), px.
+    priority, ref_priority : ndarray, optional
+        Which of two close sources is better: larger (fluxes).
+
+    Returns
+    -------
+    index, ref_index : ndarray, int64, shape (k,)
+        ``xy[index]`` belongs to ``ref[ref_index]``; in order of index.
+    """
+    xy, ref = np.asarray(xy, float), np.asarray(ref, float)
+    mine = np.flatnonzero(thin(xy, separation, priority))
+    theirs = np.flatnonzero(thin(ref, separation, ref_priority))
+    if mine.size == 0 or theirs.size == 0:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    distance, nearest = cKDTree(ref[theirs]).query(xy[mine], distance_upper_bound=tolerance)
+    _, back = cKDTree(xy[mine]).query(ref[theirs], distance_upper_bound=tolerance)
+    found = np.flatnonzero(np.isfinite(distance))
+    found = found[back[nearest[found]] == found]
+    return mine[found], theirs[nearest[found]]
