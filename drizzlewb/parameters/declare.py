@@ -1,0 +1,322 @@
+"""How a parameter is declared: once, with all that a form, a help page or a cache key needs.
+
+A field of a step's model is declared by `param`; `declared` reads the declarations back as `Parameter`
+rows. Type, choices and "may be None" come from the field's annotation, so nothing is said twice.
+"""
+
+import types
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+
+ARRAYS = ("static", "sky", "median", "crmask", "product")
+"""What a parameter may feed: two pre-pass results and the three tiled arrays, in order of computation."""
+
+STATUSES = ("honoured", "mapped", "ignored")
+
+DQ_MAX = 0xFFFF
+
+
+def bits_mask(value: Any) -> int | None:
+    """Read DQ bits in any form that DrizzlePac takes.
+
+    Parameters
+    ----------
+    value : int, str, iterable of int or None
+        ``336``, ``'336'``, ``'256,64,16'``, ``'256+64+16'``, ``'~4096'``, ``'~(4+8)'``, ``[256, 64]``;
+        None, ``''``, ``'None'`` and ``'INDEF'`` mean that DQ is not looked at.
+
+    Returns
+    -------
+    int or None
+        Sum of the bits (0..65535), or None where DQ is not looked at. ``'~4096'`` becomes its 16-bit
+        complement, 61439.
+
+    Raises
+    ------
+    ValueError
+        For a negative number, more than 16 bits, or a list with a value that is not one bit.
+
+    Notes
+    -----
+    Same reading as ``stsci.tools.bitmask.interpret_bit_flags``, except that negative numbers are refused:
+    -16 is bitwise ~15, and those who write it mean ~16.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        msg = f"DQ bits must be a number or a list of bits, not {value!r}"
+        raise ValueError(msg)
+    flip = False
+    if isinstance(value, str):
+        text = value.strip()
+        if text.upper() in ("", "NONE", "INDEF"):
+            return None
+        if text.startswith("~"):
+            flip, text = True, text[1:].strip()
+        if text.startswith("(") and text.endswith(")"):
+            text = text[1:-1]
+        separator = "," if "," in text else "+"
+        try:
+            numbers = [int(part) for part in text.split(separator)]
+        except ValueError:
+            msg = f"cannot read DQ bits {value!r}: write 336, '256,64,16', '~4096' or None"
+            raise ValueError(msg) from None
+    elif hasattr(value, "__index__"):
+        numbers = [value.__index__()]
+    elif isinstance(value, Iterable):
+        numbers = [_one_bit(item) for item in value]
+    else:
+        msg = f"DQ bits must be a number or a list of bits, not {value!r}"
+        raise ValueError(msg)
+    for number in numbers:
+        if number < 0:
+            msg = f"DQ bits {value!r} are negative ({number} is ~{~number}): to leave out bits, write '~16'"
+            raise ValueError(msg)
+        if number > DQ_MAX:
+            msg = f"DQ bits {value!r} do not fit the 16 bits of a DQ array"
+            raise ValueError(msg)
+        if len(numbers) > 1 and (number == 0 or number & (number - 1)):
+            msg = f"in the list of DQ bits {value!r}, {number} is not a single bit (a power of two)"
+            raise ValueError(msg)
+    mask = 0
+    for number in numbers:
+        mask |= number
+    return mask ^ DQ_MAX if flip else mask
+
+
+def _one_bit(item: Any) -> int:
+    if isinstance(item, bool) or not hasattr(item, "__index__"):
+        msg = f"each DQ bit of a list must be an integer, not {item!r}"
+        raise ValueError(msg)
+    return int(item.__index__())
+
+
+def bits_text(mask: int | None) -> str:
+    """Write DQ bits as DrizzlePac reads them: ``'336'``, ``'~4096'`` above 15 bits, ``''`` for None.
+
+    The complement is used above 32767 because DQ arrays on disk are signed.
+    """
+    if mask is None:
+        return ""
+    return f"~{mask ^ DQ_MAX}" if mask > 0x7FFF else str(mask)
+
+
+def _positive(pair: tuple[float, float]) -> tuple[float, float]:
+    if min(pair) <= 0:
+        msg = "both numbers must be greater than 0"
+        raise ValueError(msg)
+    return pair
+
+
+def _not_negative(pair: tuple[float, float]) -> tuple[float, float]:
+    if min(pair) < 0:
+        msg = "both numbers must be at least 0"
+        raise ValueError(msg)
+    return pair
+
+
+def _single_bit(value: int) -> int:
+    if value & (value - 1):
+        msg = f"must be a single DQ bit (a power of two) or 0, not {value}"
+        raise ValueError(msg)
+    return value
+
+
+Bits = Annotated[int | None, BeforeValidator(bits_mask), "bits"]
+"""DQ bits as one number 0..65535; None where DQ is not looked at."""
+
+SingleBit = Annotated[int, AfterValidator(_single_bit)]
+PositivePair = Annotated[tuple[float, float], AfterValidator(_positive), "pair"]
+Pair = Annotated[tuple[float, float], AfterValidator(_not_negative), "pair"]
+WeightScale = Literal["exptime", "expsq"] | float
+"""Weight scaling: by exposure time, its square, or one number for all."""
+
+
+def param(
+    default: Any,
+    *,
+    meaning: str,
+    source: str,
+    feeds: str | tuple[str, ...],
+    unit: str = "",
+    advice: str = "",
+    status: str = "honoured",
+    reason: str = "",
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    pattern: str | None = None,
+) -> Any:
+    """Declare one parameter as a pydantic field.
+
+    Parameters
+    ----------
+    default
+        DrizzlePac's default, as a typed Python value.
+    meaning : str
+        One line.
+    source : str
+        Where the definition or the advice comes from.
+    feeds : str or tuple of str
+        The arrays (`ARRAYS`) whose cache key holds this parameter; ``()`` if no pixel depends on it.
+    unit : str, optional
+        Unit of a number, "1" if it has none; "" for text, choices and switches.
+    advice : str, optional
+        What practitioners do with it, and where documents and code disagree.
+    status : {'honoured', 'mapped', 'ignored'}, optional
+        What drizzlewb does with it; `reason` is required unless honoured.
+    ge, gt, le, lt : float, optional
+        Range.
+    pattern : str, optional
+        Regular expression that a text must match.
+
+    Returns
+    -------
+    pydantic.fields.FieldInfo
+    """
+    feeds = (feeds,) if isinstance(feeds, str) else tuple(feeds)
+    unknown = set(feeds) - set(ARRAYS)
+    if unknown or status not in STATUSES or bool(reason) != (status != "honoured"):
+        msg = f"faulty declaration ({meaning!r}): feeds {feeds}, status {status!r}, reason {reason!r}"
+        raise TypeError(msg)
+    info = {
+        "unit": unit,
+        "meaning": meaning,
+        "advice": advice,
+        "source": source,
+        "feeds": list(feeds),
+        "status": status,
+        "reason": reason,
+        "range": {k: v for k, v in (("ge", ge), ("gt", gt), ("le", le), ("lt", lt)) if v is not None},
+    }
+    bounds: dict[str, Any] = dict(info["range"])
+    return Field(
+        default, description=meaning, json_schema_extra={"drizzlewb": info}, pattern=pattern, **bounds
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One declared parameter, as forms, help, documentation and cache keys read it.
+
+    Attributes
+    ----------
+    name : str
+        DrizzlePac's name.
+    kind : str
+        'switch', 'choice', 'integer', 'number', 'text', 'pair', 'bits' or 'weight'.
+    optional : bool
+        Whether None is a value.
+    choices : tuple of str
+        Allowed texts, in DrizzlePac's order; empty if free.
+    ge, gt, le, lt : float or None
+        Range.
+    feeds : tuple of str
+        Arrays that depend on it.
+    """
+
+    name: str
+    kind: str
+    optional: bool
+    default: Any
+    choices: tuple[str, ...]
+    unit: str
+    meaning: str
+    advice: str
+    source: str
+    feeds: tuple[str, ...]
+    status: str
+    reason: str
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+
+    @property
+    def allowed(self) -> str:
+        """What values are allowed, in words."""
+        none = ", or None" if self.optional else ""
+        if self.kind == "switch":
+            return "True or False"
+        if self.kind == "choice":
+            return "one of " + ", ".join(repr(c) for c in self.choices) + none
+        if self.kind == "bits":
+            return "DQ bits: 0 to 65535, a list such as '256,64,16', '~4096', or None (DQ not looked at)"
+        if self.kind == "weight":
+            return "'exptime', 'expsq' or a number"
+        if self.kind == "integer" and self.unit == "DQ bit":
+            return "a single DQ bit (a power of two up to 32768) or 0"
+        unit = f" {self.unit}" if self.unit not in ("", "1") else ""
+        bounds = (("at least", self.ge), ("above", self.gt), ("at most", self.le), ("below", self.lt))
+        limits = [f"{word} {bound:.10g}" for word, bound in bounds if bound is not None]
+        what = {"integer": "an integer", "number": "a number", "text": "a text", "pair": "two numbers"}[
+            self.kind
+        ]
+        if limits:
+            what += " " + " and ".join(limits) + unit
+        elif unit:
+            what += f" in{unit}"
+        return what + none
+
+
+def _unwrap(annotation: Any, metadata: Iterable[Any]) -> tuple[str, bool, tuple[str, ...]]:
+    """Kind, optional and choices of a field's annotation."""
+    for tag in metadata:
+        if tag in ("bits", "pair"):
+            return tag, tag == "bits", ()
+    if get_origin(annotation) is Annotated:
+        base, *more = get_args(annotation)
+        return _unwrap(base, more)
+    if get_origin(annotation) in (Union, types.UnionType):
+        parts = [p for p in get_args(annotation) if p is not type(None)]
+        optional = len(parts) < len(get_args(annotation))
+        if len(parts) > 1:
+            return "weight", optional, ()
+        kind, _, choices = _unwrap(parts[0], ())
+        return kind, optional, choices
+    if get_origin(annotation) is Literal:
+        return "choice", False, get_args(annotation)
+    return {bool: "switch", int: "integer", float: "number", str: "text"}.get(annotation, "other"), False, ()
+
+
+@cache
+def declared(model: type[BaseModel]) -> dict[str, Parameter]:
+    """Read the declarations of one step's model.
+
+    Parameters
+    ----------
+    model : type
+        A model whose fields were declared by `param`.
+
+    Returns
+    -------
+    dict of str to Parameter
+        In order of declaration.
+    """
+    rows = {}
+    for name, field in model.model_fields.items():
+        extra = field.json_schema_extra
+        assert isinstance(extra, dict)
+        info: Any = extra["drizzlewb"]
+        kind, optional, choices = _unwrap(field.annotation, field.metadata)
+        rows[name] = Parameter(
+            name=name,
+            kind=kind,
+            optional=optional,
+            default=field.default,
+            choices=choices,
+            unit=info["unit"],
+            meaning=info["meaning"],
+            advice=info["advice"],
+            source=info["source"],
+            feeds=tuple(info["feeds"]),
+            status=info["status"],
+            reason=info["reason"],
+            **info["range"],
+        )
+    return rows
