@@ -19,6 +19,7 @@ import numpy as np
 from drizzlewb.kernels.jit import kernel
 
 __all__ = [
+    "FWHM_PER_SIGMA",
     "MatchedFilter",
     "ShapeStatistics",
     "find_peaks",

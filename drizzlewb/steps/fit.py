@@ -200,8 +200,8 @@ def fit_linear(
         flat = high <= 0 if geometry != "general" else low <= 1e-12 * high
         if flat:
             msg = (
-                f"Fitting: the {n} matches lie on one {'line' if high > 0 else 'point'}, which does not determine "
-                f"'{geometry}'; use a simpler fitgeometry or more sources."
+                f"Fitting: the {n} matches lie on one {'line' if high > 0 else 'point'}, which does not "
+                f"determine '{geometry}'; use a simpler fitgeometry or more sources."
             )
             raise DataError(msg)
         if geometry == "general":
