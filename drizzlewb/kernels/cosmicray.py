@@ -1,0 +1,237 @@
+"""Cosmic rays by comparison of a chip with the blotted median and its derivative (driz_cr)."""
+
+import math
+
+import numpy as np
+
+from drizzlewb.kernels.jit import kernel
+
+__all__ = ["cosmic_rays", "grow", "margin", "noise_background"]
+
+_INF = np.float32(np.inf)
+
+
+def margin(grow_size, ctegrow):
+    """Pixels by which a box must be grown for its mask to be right inside it.
+
+    Parameters
+    ----------
+    grow_size : int
+        ``driz_cr_grow``, side of the square of the spread.
+    ctegrow : int
+        ``driz_cr_ctegrow``, length of the tail.
+
+    Returns
+    -------
+    int
+        1 (derivative) + 1 (the 3 x 3 test) + the reach of the larger spread.
+    """
+    return 2 + max(int(grow_size) // 2, int(ctegrow), 0)
+
+
+def noise_background(present_e, blot_sky_e, *, peer_parity=False):
+    """Electrons to add to the blot so that its noise holds the sky on the detector once.
+
+    Parameters
+    ----------
+    present_e : float
+        Sky present on the detector, e-/pixel.
+    blot_sky_e : float
+        Sky that the blotted image already contains (``blot_addsky``), e-/pixel.
+    peer_parity : bool
+        DrizzlePac's choice instead: the subtracted sky on top of a blot that contains it (the sky
+        counted twice with localmin and globalmin). `present_e` must then be the subtracted sky.
+
+    Returns
+    -------
+    float
+        The `background` of :func:`cosmic_rays`.
+    """
+    return float(present_e) if peer_parity else float(present_e) - float(blot_sky_e)
+
+
+@kernel
+def _border_slope(blot, j, i, row, col, ny, nx):
+    """Derivative at a pixel that may lie at the border of the chip or of the box.
+
+    The peer subtracts shifted copies that hold 0 outside, and in places one row or column inside:
+    at the chip's border the derivative is at least |blot| (with the sky, if the blot contains it).
+    """
+    height, width = blot.shape
+    value = blot[j, i]
+    slope = np.float32(0.0)
+    if row == 0 or row >= ny - 2 or col == 0 or col >= nx - 2:
+        slope = abs(value) if abs(value) < _INF else slope
+    if row == ny - 1 or col == nx - 1:
+        return slope
+    for step in range(4):
+        jj = j
+        ii = i
+        if step == 0 and col > 0:
+            ii = i - 1
+        elif step == 1 and col < nx - 2:
+            ii = i + 1
+        elif step == 2 and row > 0:
+            jj = j - 1
+        elif step == 3 and row < ny - 2:
+            jj = j + 1
+        if 0 <= ii < width and 0 <= jj < height:
+            change = abs(value - blot[jj, ii])
+            if change > slope and change < _INF:
+                slope = change
+    return slope
+
+
+@kernel
+def _slopes(blot, j, row, ny, nx, x0, slope):
+    """Derivative of the blot along one row of the box (0 where the blot itself is not finite)."""
+    height, width = blot.shape
+    plain = 0 < j < height - 1 and 0 < row < ny - 2
+    if plain:
+        here = blot[j]
+        below = blot[j - 1]
+        above = blot[j + 1]
+        for i in range(1, width - 1):
+            value = here[i]
+            # Comparisons with NaN are false and inf is shut out: bad neighbours drop out.
+            most = np.float32(0.0)
+            change = abs(value - here[i - 1])
+            most = change if (change > most) & (change < _INF) else most
+            change = abs(value - here[i + 1])
+            most = change if (change > most) & (change < _INF) else most
+            change = abs(value - below[i])
+            most = change if (change > most) & (change < _INF) else most
+            change = abs(value - above[i])
+            most = change if (change > most) & (change < _INF) else most
+            slope[i] = most
+    for i in range(width):
+        col = i + x0
+        if not plain or i == 0 or i == width - 1 or col == 0 or col >= nx - 2:
+            slope[i] = _border_slope(blot, j, i, row, col, ny, nx)
+
+
+@kernel
+def _judge(sci, blot, slope, background, rn2, snr1, snr2, scale1, scale2, loose, strict):
+    """Write 1 where the pixels of one row fail the first, the second test."""
+    for i in range(sci.size):
+        value = blot[i]
+        difference = abs(sci[i] - value)
+        noise = math.sqrt(abs(value + background) + rn2)
+        finite = difference < _INF
+        loose[i] = finite & (difference > scale1 * slope[i] + snr1 * noise)
+        strict[i] = finite & (difference > scale2 * slope[i] + snr2 * noise)
+
+
+@kernel
+def cosmic_rays(sci, blot, y0, x0, ny, nx, background, read_noise, snr1, snr2, scale1, scale2, out):
+    """Mark the pixels of a chip box that the blotted median does not explain.
+
+    Parameters
+    ----------
+    sci, blot : ndarray, shape (h, w), float32
+        Box of the chip and of the blotted median, electrons in one exposure, both with the sky or
+        both without it. DrizzlePac compares them with the sky (``blot_addsky=True``), which also
+        enters the derivative at the chip's border.
+    y0, x0 : int
+        Chip coordinates of the box's first pixel.
+    ny, nx : int
+        Shape of the whole chip: its border has a rule of its own.
+    background : float
+        Electrons added to the blot in the noise: see :func:`noise_background`.
+    read_noise : float
+        Read noise, electrons.
+    snr1, snr2, scale1, scale2 : float
+        ``driz_cr_snr`` and ``driz_cr_scale``.
+    out : ndarray, shape (h, w), uint8
+        1 good, 0 cosmic ray. Right for pixels at least 2 px from those sides of the box that are
+        not sides of the chip (:func:`margin` counts them in).
+
+    Notes
+    -----
+    ``drizzlepac.drizCR``: with ``deriv`` the largest absolute difference between a blot pixel and
+    its four neighbours and ``noise = sqrt(|blot + background| + read_noise^2)``, a pixel is good if
+    ``|sci - blot| <= scale2*deriv + snr2*noise``, or if it and all its neighbours in the 3 x 3 box
+    satisfy the same with ``scale1`` and ``snr1``. In float32, as the peer.
+
+    A pixel whose `sci` or `blot` is NaN or inf is not a cosmic ray (it is bad by itself): it is 1,
+    counts as passed in its neighbours' 3 x 3 test and is left out of their derivative. The peer lets
+    it fail, and so flags good neighbours.
+    """
+    height, width = sci.shape
+    back = np.float32(background)
+    rn2 = np.float32(read_noise * read_noise)
+    n1 = np.float32(snr1)
+    n2 = np.float32(snr2)
+    m1 = np.float32(scale1)
+    m2 = np.float32(scale2)
+    slope = np.empty(width, np.float32)
+    loose = np.zeros((3, width + 2), np.uint8)  # one column that passes on either side
+    strict = np.zeros((3, width), np.uint8)
+    column = np.empty(width + 2, np.uint8)
+    for j in range(height + 1):
+        slot = j % 3
+        if j < height:
+            _slopes(blot, j, j + y0, ny, nx, x0, slope)
+            _judge(
+                sci[j], blot[j], slope, back, rn2, n1, n2, m1, m2, loose[slot, 1 : width + 1], strict[slot]
+            )
+        else:
+            loose[slot, :] = 0
+        if j == 0:
+            continue
+        lower = loose[(j - 2) % 3]
+        middle = loose[(j - 1) % 3]
+        upper = loose[slot]
+        for i in range(width + 2):
+            column[i] = lower[i] | middle[i] | upper[i]
+        fails = strict[(j - 1) % 3]
+        row_out = out[j - 1]
+        for i in range(width):
+            row_out[i] = 1 ^ (fails[i] & (column[i] | column[i + 1] | column[i + 2]))
+
+
+@kernel
+def grow(mask, size, cte_length, cte_direction, out):
+    """Spread cosmic rays over a square and down a charge-transfer tail.
+
+    Parameters
+    ----------
+    mask : ndarray, shape (h, w), uint8
+        1 good, 0 cosmic ray.
+    size : int
+        ``driz_cr_grow``: *side* of the square; 1 spreads nothing, an even side reaches one pixel
+        further towards higher y and x.
+    cte_length : int
+        ``driz_cr_ctegrow``: length of the tail, px; 0 for none.
+    cte_direction : int
+        1: the tail points to lower y (read out at high y); -1: to higher y; 0: no tail.
+    out : ndarray, shape (h, w), uint8
+        Result, not the same array as `mask`. Right for pixels whose distance from the box's inner
+        sides is at least the spread's reach.
+
+    Notes
+    -----
+    ``drizzlepac.drizCR`` convolves with a kernel of ones and mirrors at the chip's edge. For the
+    square this equals the spread done here; for the tail the mirror makes rays near the edge mask
+    pixels on their other side as well, which is left out here. Both spreads start from `mask`.
+    """
+    height, width = mask.shape
+    reach_up = size // 2
+    reach_down = (size - 1) // 2
+    for j in range(height):
+        for i in range(width):
+            out[j, i] = mask[j, i]
+    tail = cte_length if cte_direction != 0 else 0
+    if size <= 1 and tail <= 0:
+        return
+    for j in range(height):
+        for i in range(width):
+            if mask[j, i] != 0:
+                continue
+            for jj in range(max(j - reach_down, 0), min(j + reach_up + 1, height)):
+                for ii in range(max(i - reach_down, 0), min(i + reach_up + 1, width)):
+                    out[jj, ii] = 0
+            if tail > 0:
+                first = j - tail if cte_direction > 0 else j + 1
+                for jj in range(max(first, 0), min(first + tail, height)):
+                    out[jj, i] = 0
