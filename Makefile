@@ -1,0 +1,35 @@
+# Every target makes its own environment in .venv; nothing outside this folder is touched.
+PYTHON ?= python3
+EXTRAS ?= dev,peers
+BIN := .venv/bin
+READY := .venv/.ready-$(subst $(eval) ,,$(subst $(comma),-,$(EXTRAS)))
+comma := ,
+
+.PHONY: test demo bench long lint clean
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[$(EXTRAS)]"
+	touch $@
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest -n auto
+
+demo: $(READY)
+	$(BIN)/drizzlewb demo --size tiny --out out/demo
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+long: $(READY)
+	$(BIN)/python -m pytest -n auto -m long
+
+clean:
+	rm -rf .venv build out .pytest_cache .mypy_cache .ruff_cache .hypothesis
