@@ -60,6 +60,9 @@ class ReduceParameters(Composite):
             given = changes.get(section, {})
             if switch not in given and any(value not in (None, "") for value in given.values()):
                 given[switch] = True
+        cores = changes.get("general", {}).get("num_cores")
+        if cores is not None and "threads" not in changes.get("extra", {}):
+            changes.setdefault("extra", {})["threads"] = cores
 
     def problems(self) -> list[str]:
         """Sentences about values that contradict each other."""

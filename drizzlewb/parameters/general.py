@@ -122,10 +122,9 @@ class General(Section):
         ge=0,
         le=4096,
         unit="threads",
-        meaning="threads that work at once; None decides by the machine, below 2 uses one",
-        advice="The number never changes a bit of the product.",
+        meaning="processes of DrizzlePac; None decides by the machine, below 2 uses one",
         status="mapped",
-        reason="threads, not processes, and for every step",
+        reason="given by keyword it sets `threads`: threads, not processes, and for every step",
         source=CFG,
         feeds=(),
     )
@@ -266,6 +265,16 @@ class Extra(Section):
         unit="MB",
         meaning="memory for tiles in flight",
         advice="Sets the tile area, never the pixels. Peak memory does not grow with the mosaic.",
+        source=OURS,
+        feeds=(),
+    )
+    threads: int | None = param(
+        None,
+        ge=0,
+        le=4096,
+        unit="threads",
+        meaning="threads that work at once; None decides by the machine, below 2 uses one",
+        advice="The number never changes a bit of the product. num_cores, DrizzlePac's name, sets it too.",
         source=OURS,
         feeds=(),
     )
