@@ -140,6 +140,9 @@ def presets_for(detector: str, number: int, date_obs: str = "") -> list[Preset]:
     return [house_preset(detector, date_obs), *suited]
 
 
+_N = 1_000_000
+_OLD_UVIS = ", before 2012-11"
+
 _ALL = {
     "build": True,
     "skylower": -100.0,
