@@ -117,23 +117,22 @@ def _box_sum(counts):
 
 
 def _refine(counts, j, i):
-    """Maximum of a quadratic through the 5 x 5 bins at (j, i) as (dj, di); centre of mass failing that."""
-    padded = np.pad(counts, 2).astype(float)
-    box = padded[j : j + 5, i : i + 5]
+    """Maximum of a quadratic through the 5 x 5 bins at (j, i), as offsets (dj, di) from that bin.
+
+    Half a bin at most: the bin is the fullest one. Where the bins have no maximum of that shape the
+    offset is zero.
+    """
+    box = np.pad(counts, 2).astype(float)[j : j + 5, i : i + 5]
     dj, di = np.mgrid[-2:3, -2:3]
-    design = np.stack(
-        [np.ones(25), di.ravel(), dj.ravel(), (di * dj).ravel(), (di**2).ravel(), (dj**2).ravel()], 1
-    )
+    terms = [np.ones_like(di), di, dj, di * dj, di**2, dj**2]
+    design = np.stack([t.ravel() for t in terms], 1)
     _, cx, cy, cxy, cxx, cyy = np.linalg.lstsq(design, box.ravel(), rcond=None)[0]
     det = 4 * cxx * cyy - cxy**2
-    if det > 0 and cxx < 0:
-        si = (cy * cxy - 2 * cyy * cx) / det
-        sj = (cx * cxy - 2 * cxx * cy) / det
-        if abs(si) <= 1.5 and abs(sj) <= 1.5:
-            return sj, si
-    inner = box[1:4, 1:4]
-    total = inner.sum()
-    return (inner.sum(1) @ [-1, 0, 1]) / total, (inner.sum(0) @ [-1, 0, 1]) / total
+    if not (det > 0 and cxx < 0):
+        return 0.0, 0.0
+    si = (cy * cxy - 2 * cyy * cx) / det
+    sj = (cx * cxy - 2 * cxx * cy) / det
+    return min(max(sj, -0.5), 0.5), min(max(si, -0.5), 0.5)
 
 
 def histogram_peak(counts, chance=0):
