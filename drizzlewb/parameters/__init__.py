@@ -2,5 +2,6 @@
 
 from drizzlewb.parameters.astrodrizzle import ReduceParameters
 from drizzlewb.parameters.presets import reduce_parameters
+from drizzlewb.parameters.tweakreg import AlignParameters
 
-__all__ = ["ReduceParameters", "reduce_parameters"]
+__all__ = ["AlignParameters", "ReduceParameters", "reduce_parameters"]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from drizzlewb.errors import ParameterError
-from drizzlewb.parameters.declare import ARRAYS, Parameter, declared
+from drizzlewb.parameters.declare import RESULTS, Parameter, declared
 from drizzlewb.parameters.keywords import coerce, refusal, shown, unknown, without_call_arguments
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", validate_default=True, strict=True, allow_inf_nan=False)
@@ -17,6 +17,9 @@ class Section(BaseModel):
     """Parameters of one step: immutable, typed, each field declared by `param`."""
 
     model_config = _FROZEN
+
+    renamed_feeds: ClassVar[dict[str, str]] = {}
+    """Where a section declares again what another one does: what its parameters feed instead."""
 
     @model_validator(mode="after")
     def _one_line_texts(self) -> Self:
@@ -153,15 +156,15 @@ class Composite(BaseModel):
             raise ParameterError("; ".join(found))
 
     def feeding(self, array: str) -> dict[str, Any]:
-        """Values of the parameters declared as feeding one array, for its cache key.
+        """Values of the parameters declared as feeding one array or result, for its cache key.
 
         Parameters
         ----------
-        array : {'static', 'sky', 'median', 'crmask', 'product'}
+        array : {'static', 'sky', 'median', 'crmask', 'product', 'sources', 'refsources', 'solution'}
             Which one; what comes from upstream is not repeated here.
         """
-        if array not in ARRAYS:
-            msg = f"no array {array!r}: expected one of {', '.join(ARRAYS)}"
+        if array not in RESULTS:
+            msg = f"no array {array!r}: expected one of {', '.join(RESULTS)}"
             raise ValueError(msg)
         return {
             name: getattr(self.__dict__[section], name)

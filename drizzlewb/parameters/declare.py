@@ -15,6 +15,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 ARRAYS = ("static", "sky", "median", "crmask", "product")
 """What a parameter may feed: two pre-pass results and the three tiled arrays, in order of computation."""
 
+ALIGNMENT_RESULTS = ("sources", "refsources", "solution")
+"""What a parameter of the alignment may feed: sources of the images, of the reference, and the fit."""
+
+RESULTS = ARRAYS + ALIGNMENT_RESULTS
+
 STATUSES = ("honoured", "mapped", "ignored")
 
 DQ_MAX = 0xFFFF
@@ -163,7 +168,8 @@ def param(
     source : str
         Where the definition or the advice comes from.
     feeds : str or tuple of str
-        The arrays (`ARRAYS`) whose cache key holds this parameter; ``()`` if no pixel depends on it.
+        The arrays or results (`RESULTS`) whose cache key holds this parameter; ``()`` if none depends on
+        it.
     unit : str, optional
         Unit of a number, "1" if it has none; "" for text, choices and switches.
     advice : str, optional
@@ -180,7 +186,7 @@ def param(
     pydantic.fields.FieldInfo
     """
     feeds = (feeds,) if isinstance(feeds, str) else tuple(feeds)
-    unknown = set(feeds) - set(ARRAYS)
+    unknown = set(feeds) - set(RESULTS)
     if unknown or status not in STATUSES or bool(reason) != (status != "honoured"):
         msg = f"faulty declaration ({meaning!r}): feeds {feeds}, status {status!r}, reason {reason!r}"
         raise TypeError(msg)
@@ -299,6 +305,7 @@ def declared(model: type[BaseModel]) -> dict[str, Parameter]:
         In order of declaration.
     """
     rows = {}
+    renamed = getattr(model, "renamed_feeds", {})
     for name, field in model.model_fields.items():
         extra = field.json_schema_extra
         assert isinstance(extra, dict)
@@ -314,7 +321,7 @@ def declared(model: type[BaseModel]) -> dict[str, Parameter]:
             meaning=info["meaning"],
             advice=info["advice"],
             source=info["source"],
-            feeds=tuple(info["feeds"]),
+            feeds=tuple(renamed.get(feed, feed) for feed in info["feeds"]),
             status=info["status"],
             reason=info["reason"],
             **info["range"],
