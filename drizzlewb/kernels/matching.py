@@ -154,9 +154,12 @@ def histogram_peak(counts, chance=0):
         return None
     r = counts.shape[0] // 2
     sums = _box_sum(counts)
-    # Several 3 x 3 boxes may hold the same pairs: take the one centred on the fullest bin.
     best = sums.max()
-    j, i = np.unravel_index(np.argmax(np.where(sums == best, counts, -1)), sums.shape)
+    # Several 3 x 3 boxes hold a sharp peak, chance says which holds the most: go to the fullest bin.
+    j, i = np.unravel_index(np.argmax(sums), sums.shape)
+    rows, columns = slice(max(0, j - 1), j + 2), slice(max(0, i - 1), i + 2)
+    dj, di = np.unravel_index(np.argmax(counts[rows, columns]), counts[rows, columns].shape)
+    j, i = rows.start + int(dj), columns.start + int(di)
     sj, si = _refine(counts, j, i)
     away = np.ones(sums.shape, bool)
     away[max(0, j - 5) : j + 6, max(0, i - 5) : i + 6] = False
