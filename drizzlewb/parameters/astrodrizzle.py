@@ -54,6 +54,12 @@ class ReduceParameters(Composite):
     instrument: Instrument = Instrument()
     extra: Extra = Extra()
 
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Make the five-key dict; see `drizzlewb.parameters.exchange.to_dict`."""
+        from drizzlewb.parameters.exchange import to_dict
+
+        return to_dict(self)
+
     def _complete(self, changes: dict[str, dict[str, Any]]) -> None:
         # AstroDrizzle turns the switch on for any keyword of the step; an explicit switch is respected here.
         for section, switch in GRID_SWITCHES.items():

@@ -48,6 +48,10 @@ def _places(task: type["Composite"]) -> dict[str, tuple[Place, ...]]:
     return places
 
 
+TASKS: list[type["Composite"]] = []
+"""Models of whole tasks, so that a name can be recognised as another task's."""
+
+
 class Composite(BaseModel):
     """Parameters of one task, by step; also readable by DrizzlePac's flat names.
 
@@ -60,6 +64,11 @@ class Composite(BaseModel):
     task: ClassVar[str] = ""
     prefixes: ClassVar[dict[str, tuple[str, ...]]] = {}
     """Prefixes of ``prefix.name`` keywords, and the sections that each one reaches (none: all)."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Make the task known."""
+        TASKS.append(cls)
 
     @classmethod
     def places(cls) -> dict[str, tuple[Place, ...]]:
@@ -84,11 +93,18 @@ class Composite(BaseModel):
         found = cls.places().get(bare, ())
         if prefix:
             if prefix not in cls.prefixes and prefix not in cls.model_fields:
-                raise unknown(name, cls.prefixes, cls.task)
+                if any(prefix == other.task for other in TASKS):
+                    msg = f"{name} is not for {cls.task}"
+                    raise ParameterError(msg)
+                raise unknown(name, (f"{p}.{bare}" for p in cls.prefixes), cls.task)
             reach = cls.prefixes.get(prefix, (prefix,))
             found = tuple(p for p in found if not reach or p.section in reach)
         if not found:
-            raise unknown(name, cls.places(), cls.task)
+            for other in TASKS:
+                if bare in other.places() and prefix in ("", other.task):
+                    msg = f"{bare} is a parameter of {other.task}, not of {cls.task}"
+                    raise ParameterError(msg)
+            raise unknown(bare, cls.places(), cls.task)
         return found
 
     def flat(self) -> dict[str, Any]:
@@ -126,10 +142,16 @@ class Composite(BaseModel):
         changes: dict[str, dict[str, Any]] = {}
         raw: dict[str, Any] = {}
         # Prefixed names last, so that they override what a bare name sets in several sections.
+        faults: list[str] = []
         for name in sorted(given, key=lambda n: "." in n):
-            for section, parameter in self._find(name):
-                changes.setdefault(section, {})[parameter.name] = coerce(parameter, given[name])
-                raw[parameter.name] = given[name]
+            try:
+                for section, parameter in self._find(name):
+                    changes.setdefault(section, {})[parameter.name] = coerce(parameter, given[name])
+                    raw[parameter.name] = given[name]
+            except ParameterError as error:
+                faults.append(str(error))
+        if faults:
+            raise ParameterError("; ".join(faults))
         self._complete(changes)
         sections = {}
         for section, values in changes.items():
@@ -137,7 +159,9 @@ class Composite(BaseModel):
             try:
                 sections[section] = type(old)(**{**old.__dict__, **values})
             except ValidationError as error:
-                raise _sentence(type(old), error, raw) from None
+                faults += _sentences(type(old), error, raw)
+        if faults:
+            raise ParameterError("; ".join(dict.fromkeys(faults)))
         new = self.model_copy(update=sections)
         new.check()
         return new
@@ -188,7 +212,7 @@ class Composite(BaseModel):
         return said
 
 
-def _sentence(model: type[Section], error: ValidationError, raw: dict[str, Any]) -> ParameterError:
+def _sentences(model: type[Section], error: ValidationError, raw: dict[str, Any]) -> list[str]:
     """Turn pydantic's report into one sentence per faulty parameter."""
     rows = declared(model)
     sentences = []
@@ -199,6 +223,5 @@ def _sentence(model: type[Section], error: ValidationError, raw: dict[str, Any])
             text = str(refusal(rows[name], raw.get(name, fault["input"]), detail))
         else:
             text = detail if not fault["loc"] else f"{shown(name)}: {detail}"
-        if text not in sentences:
-            sentences.append(text)
-    return ParameterError("; ".join(sentences))
+        sentences.append(text)
+    return sentences

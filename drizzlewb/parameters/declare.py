@@ -134,6 +134,9 @@ def _single_bit(value: int) -> int:
 Bits = Annotated[int | None, BeforeValidator(bits_mask), "bits"]
 """DQ bits as one number 0..65535; None where DQ is not looked at."""
 
+BitsOrNone = Annotated[int, BeforeValidator(lambda value: bits_mask(value) or 0), "bits"]
+"""DQ bits to act upon; None and 0 are the same, none."""
+
 SingleBit = Annotated[int, AfterValidator(_single_bit)]
 PositivePair = Annotated[tuple[float, float], AfterValidator(_positive), "pair"]
 Pair = Annotated[tuple[float, float], AfterValidator(_not_negative), "pair"]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from drizzlewb.parameters.composite import Section
-from drizzlewb.parameters.declare import Bits, SingleBit, param
+from drizzlewb.parameters.declare import BitsOrNone, SingleBit, param
 
 CFG = "DrizzlePac 3.11, astrodrizzle.cfg"
 ALL = ("static", "sky", "median", "crmask", "product")
@@ -106,7 +106,7 @@ class General(Section):
         source="drizzlepac/src/cdrizzlemap.c",
         feeds=(),
     )
-    resetbits: Bits = param(
+    resetbits: BitsOrNone = param(
         4096,
         unit="DQ bits",
         meaning="DQ bits cleared before any step; 0 or None clears none",

@@ -204,13 +204,20 @@ def unknown(name: str, known: Iterable[str], task: str) -> ParameterError:
     return ParameterError(f"{shown(name)[1:-1]} is not a parameter of {task}{hint}")
 
 
-def without_call_arguments(keywords: Mapping[str, Any]) -> dict[str, Any]:
+def without_call_arguments(keywords: Mapping[str, Any], notes: list[str] | None = None) -> dict[str, Any]:
     """Leave out arguments of DrizzlePac's Python calls that have no effect here.
+
+    Parameters
+    ----------
+    keywords : mapping
+        By name.
+    notes : list of str, optional
+        Where an argument asks for something, the sentence that says what to do instead goes here.
 
     Raises
     ------
     ParameterError
-        Where such an argument asks for something: the sentence says what to do instead.
+        The same sentence, if there are no `notes`.
     """
     kept = {}
     for name, value in keywords.items():
@@ -221,7 +228,9 @@ def without_call_arguments(keywords: Mapping[str, Any]) -> dict[str, Any]:
             harmless, sentence = CALL_ARGUMENTS[name]
             if not any(value is h or (isinstance(h, str) and value == h) for h in harmless):
                 msg = f"{name} = {shown(value)}: {sentence}"
-                raise ParameterError(msg)
+                if notes is None:
+                    raise ParameterError(msg)
+                notes.append(msg)
         else:
             kept[name] = value
     return kept

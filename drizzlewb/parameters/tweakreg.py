@@ -62,6 +62,12 @@ class AlignParameters(Composite):
     refimagefind: RefImageFind = RefImageFind()
     extra: Extra = Extra()
 
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Make the five-key dict; see `drizzlewb.parameters.exchange.to_dict`."""
+        from drizzlewb.parameters.exchange import to_dict
+
+        return to_dict(align=self)
+
     def replace(self, keywords: Any = None, /, **more: Any) -> Self:
         """Return a copy with these keywords changed; see the class for source-finding names."""
         given = {**(keywords or {}), **more}
