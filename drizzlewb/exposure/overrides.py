@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from drizzlewb.errors import DataError, ParameterError
-from drizzlewb.exposure import Exposure, electrons_per_unit
+from drizzlewb.exposure.values import Exposure, electrons_per_unit
 from drizzlewb.instruments import mean_of_nonzero
 
 __all__ = ["with_instrument_overrides"]

@@ -13,11 +13,11 @@ from astropy.wcs import WCS
 from drizzlewb import instruments
 from drizzlewb.distortion import pack, plate_scale
 from drizzlewb.errors import DataError
-from drizzlewb.exposure import Chip, Exposure, electrons_per_unit
-from drizzlewb.fitsfile import HDU, scan
+from drizzlewb.exposure.fitsfile import HDU, scan
+from drizzlewb.exposure.plane import Plane
+from drizzlewb.exposure.values import Chip, Exposure, electrons_per_unit
 from drizzlewb.instruments import Detector
 from drizzlewb.kernels.transform import PackedWCS
-from drizzlewb.plane import Plane
 
 __all__ = ["Opened", "open_file", "split_name"]
 

@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 from astropy.io.fits import Header
 
 from drizzlewb.errors import DataError
-from drizzlewb.plane import Plane, damaged
+from drizzlewb.exposure.plane import Plane, damaged
 
 __all__ = ["HDU", "scan"]
 

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from astropy.io import fits
 
-from drizzlewb.checks import Warning_, check, refuse_mixtures
 from drizzlewb.errors import DataError
-from drizzlewb.exposure import Exposure
-from drizzlewb.opening import open_file, split_name
+from drizzlewb.exposure.checks import Warning_, check, refuse_mixtures
+from drizzlewb.exposure.opening import open_file, split_name
+from drizzlewb.exposure.values import Exposure
 
 __all__ = ["Intake", "Spec", "intake", "named_files", "read_exposures"]
 
@@ -49,7 +49,7 @@ def read_exposures(spec: Spec, *, mixed_detectors: bool = False) -> list[Exposur
     spec : str, path, Exposure, or a list of these
         A file name; a glob (``"*_flc.fits"``); names separated by commas; ``"@files.txt"`` (one name a
         line, ``#`` begins a comment, an optional second column names a weight image; relative to the
-        list's folder); ``"..._asn.fits"`` (its present members, by DrizzlePac's rule flc before flt).
+        list's folder, else to the current one); ``"..._asn.fits"`` (its present members, by DrizzlePac's rule flc before flt).
         Exposures pass through.
     mixed_detectors : bool
         Let detectors differ; else they are refused, as one stack needs one detector.
@@ -62,9 +62,9 @@ def read_exposures(spec: Spec, *, mixed_detectors: bool = False) -> list[Exposur
     Raises
     ------
     DataError
-        A file is missing, named twice or cannot be used (`drizzlewb.opening.open_file`); a glob matches
-        nothing; FLC is mixed with FLT, or units or detectors are mixed; no exposure has a positive
-        exposure time.
+        A file is missing, named twice or cannot be used (`drizzlewb.exposure.open_file`); a glob
+        matches nothing; FLC is mixed with FLT, or units or detectors are mixed; no exposure has a
+        positive exposure time.
 
     Notes
     -----
@@ -165,16 +165,16 @@ def _resolve(text: str) -> Iterator[Named]:
 
 def _listed(path: str) -> Iterator[Named]:
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         msg = f"cannot read the list @{path}: {getattr(error, 'strerror', None) or error}"
         raise DataError(msg) from None
     folder = os.path.dirname(path)
     count = 0
     for number, line in enumerate(text.splitlines(), 1):
-        entry = (
-            line.split("#", 1)[0].strip() if not os.path.lexists(_at(folder, line.strip())) else line.strip()
-        )
+        entry = line.strip()
+        if not os.path.lexists(_at(folder, entry)):  # a name may hold the comment sign
+            entry = entry.split("#", 1)[0].strip()
         if not entry:
             continue
         count += 1
@@ -207,7 +207,10 @@ def _columns(folder: str, entry: str) -> Iterator[tuple[str, str]]:
 
 
 def _at(folder: str, name: str) -> str:
-    return os.path.join(folder, os.path.expanduser(name))
+    """A name in a list: beside the list, or, as DrizzlePac has it, from where we stand."""
+    name = os.path.expanduser(name)
+    beside = os.path.join(folder, name)
+    return name if not os.path.lexists(beside) and os.path.lexists(name) else beside
 
 
 def _members(path: str) -> Iterator[Named]:
@@ -215,18 +218,12 @@ def _members(path: str) -> Iterator[Named]:
     try:
         with fits.open(path, memmap=False) as opened:
             table = next(hdu.data for hdu in opened if isinstance(hdu, fits.BinTableHDU))
-            rows = [
-                (
-                    str(row["MEMNAME"]).strip().lower(),
-                    str(row["MEMTYPE"]).strip().upper(),
-                    bool(row["MEMPRSNT"]),
-                )
-                for row in table
-            ]
+            rows = [(str(r["MEMNAME"]), str(r["MEMTYPE"]), bool(r["MEMPRSNT"])) for r in table]
     except (StopIteration, KeyError, OSError, ValueError) as error:
         msg = f"{path} is no association table (MEMNAME, MEMTYPE, MEMPRSNT): {error}"
         raise DataError(msg) from None
-    names = [name for name, kind, present in rows if present and kind.startswith("EXP")]
+    exposed = [name for name, kind, present in rows if present and kind.strip().upper().startswith("EXP")]
+    names = [name.strip().lower() for name in exposed]
     if not names:
         msg = f"{path}: the association has no exposure that is present (MEMTYPE EXP-..., MEMPRSNT true)"
         raise DataError(msg)
@@ -246,8 +243,8 @@ def _members(path: str) -> Iterator[Named]:
     missing = [name for name in names if name not in best]
     if missing:
         msg = (
-            f"{path}: no file for {', '.join(missing)} (looked for {missing[0]}_flc.fits, _flt, _c0m, _cal, _crj in "
-            f"{os.path.abspath(folder or '.')})"
+            f"{path}: no file for {', '.join(missing)} (looked for {missing[0]}_flc.fits, _flt, _c0m, _cal, "
+            f"_crj in {os.path.abspath(folder or '.')})"
         )
         raise DataError(msg)
     for name in names:

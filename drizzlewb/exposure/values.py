@@ -16,8 +16,8 @@ from astropy.io.fits import Header
 from drizzlewb import instruments
 from drizzlewb.distortion import plate_scale
 from drizzlewb.errors import DataError
+from drizzlewb.exposure.plane import Plane
 from drizzlewb.kernels.transform import PackedWCS
-from drizzlewb.plane import Plane
 from drizzlewb.quality import ALL_BITS, Bits, FlagTable, good_bit_mask
 
 __all__ = ["Chip", "Exposure", "electrons_per_unit"]

@@ -1,12 +1,13 @@
 """What a user should know before a stack is made: refusals, warnings on load, and the table of exposures."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
-
-from astropy.table import Table
+from typing import TYPE_CHECKING, NamedTuple
 
 from drizzlewb.errors import DataError
-from drizzlewb.exposure import Exposure
+from drizzlewb.exposure.values import Chip, Exposure
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ["Warning_", "check", "exposure_table", "refuse_mixtures", "wcs_family"]
 
@@ -48,7 +49,7 @@ def refuse_mixtures(exposures: Sequence[Exposure], *, mixed_detectors: bool = Fa
         kinds = _by(group, lambda e: e.suffix)
         if "flc" in kinds and "flt" in kinds:
             msg = (
-                f"{name}: FLC files ({_names(kinds['flc'])}) are mixed with FLT files ({_names(kinds['flt'])}); "
+                f"{name}: FLC files ({_names(kinds['flc'])}) are mixed with FLT ({_names(kinds['flt'])}); "
                 f"CTE-corrected and uncorrected pixels do not combine, give one kind"
             )
             raise DataError(msg)
@@ -98,8 +99,10 @@ def wcs_family(wcsname: str) -> str:
     return "IDC" if name.upper().startswith("IDC_") else name
 
 
-def exposure_table(exposures: Sequence[Exposure]) -> Table:
+def exposure_table(exposures: Sequence[Exposure]) -> "Table":
     """Table for people: rootname, target, date, filter, exptime (s), visit, wcsname, detector, file."""
+    from astropy.table import Table  # late: tables are slow to import and few runs need one
+
     table = Table(
         {
             "rootname": [e.rootname for e in exposures],
@@ -153,7 +156,7 @@ def _families(detector: str, group: list[Exposure]) -> list[Warning_]:
     families = _by(group, lambda e: wcs_family(e.wcsname))
     if len(families) > 1:
         listed = "; ".join(f"{family}: {_names(members)}" for family, members in families.items())
-        text = f"{detector}: the WCS solutions are of different families ({listed}); activate one for all or align"
+        text = f"{detector}: WCS solutions of different families ({listed}); activate one for all, or align"
         found.append(Warning_("wcs-family", text, _roots(group)))
     tables = _by(group, _idctab)
     tables.pop("", None)
@@ -179,22 +182,16 @@ def _photometry(detector: str, group: list[Exposure]) -> list[Warning_]:
     if spread <= _PHOTFLAM_SPREAD:
         return []
     text = (
-        f"{detector} {group[0].filters}: PHOTFLAM differs by {100 * spread:.1f} % between exposures of one chip; "
-        f"equalise it (photeq) before they are combined"
+        f"{detector} {group[0].filters}: PHOTFLAM differs by {100 * spread:.1f} % between exposures of one "
+        f"chip; equalise it (photeq) before they are combined"
     )
     return [Warning_("photflam", text, _roots(group))]
 
 
 def _settings(detector: str, group: list[Exposure]) -> list[Warning_]:
     found = []
-    gains: dict[str, list[Exposure]] = {}
-    for exposure in group:
-        header = exposure.primary
-        setting = header.get("CCDGAIN", header.get("ATODGAIN", header.get("ADCGAIN")))
-        if setting is not None:
-            gains.setdefault(
-                f"{setting:g}" if isinstance(setting, (int, float)) else str(setting), []
-            ).append(exposure)
+    gains = _by(group, _gain_setting)
+    gains.pop("", None)
     if len(gains) > 1:
         listed = "; ".join(f"gain {gain}: {_names(members)}" for gain, members in gains.items())
         text = f"{detector}: the gains differ ({listed}); noise and saturation limits differ with them"
@@ -205,6 +202,12 @@ def _settings(detector: str, group: list[Exposure]) -> list[Warning_]:
         text = f"{detector}: the binnings differ ({listed})"
         found.append(Warning_("binning", text, _roots(group)))
     return found
+
+
+def _gain_setting(exposure: Exposure) -> str:
+    header = exposure.primary
+    setting = header.get("CCDGAIN", header.get("ATODGAIN", header.get("ADCGAIN", "")))
+    return f"{setting:g}" if isinstance(setting, (int, float)) else str(setting).strip()
 
 
 def _saturation(detector: str, group: list[Exposure]) -> list[Warning_]:
@@ -256,16 +259,19 @@ def _missing(exposures: Sequence[Exposure]) -> list[Warning_]:
     note("no-dq", [e for e in exposures if any(c.dq is None for c in e.chips)],
          "there are no data-quality flags; every pixel is taken as good")  # fmt: skip
     for what in ("gain", "read_noise"):
-        lacking = [
-            e for e in exposures if e.detector != "generic" and any(what in c.nominal for c in e.chips)
-        ]
+        lacking = [e for e in exposures if any(_assumed(chip, what) for chip in e.chips)]
         if lacking:
-            value = getattr(lacking[0].chips[0], what)
-            unit = "e-/DN" if what == "gain" else "e-"
-            note(
-                "nominal", lacking, f"no {what.replace('_', ' ')} in the header; {value:g} {unit} is assumed"
-            )
+            value, unit = getattr(lacking[0].chips[0], what), "e-/DN" if what == "gain" else "e-"
+            name = what.replace("_", " ")
+            note("nominal", lacking, f"no {name} in the header; {value:g} {unit} is assumed")
     return found
+
+
+def _assumed(chip: Chip, what: str) -> bool:
+    """Whether a number that matters is not the header's; a gain matters for counts only."""
+    if chip.detector == "generic" and what == "read_noise":
+        return False  # unknown and taken as zero: the user's to say
+    return what in chip.nominal and (what != "gain" or chip.unit.startswith("counts"))
 
 
 def _has_distortion(exposure: Exposure) -> bool:
