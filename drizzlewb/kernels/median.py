@@ -252,9 +252,9 @@ def combine(
     the stack within :func:`margin` pixels.
     """
     n, ny, nx = stack.shape
-    minmed = kind == MINMED or kind == IMINMED
-    fill = kind == IMEDIAN or kind == IMEAN or kind == IMINMED
-    average = kind == MEAN or kind == IMEAN or (minmed and n == 2)
+    minmed = kind in (MINMED, IMINMED)
+    fill = kind in (IMEDIAN, IMEAN, IMINMED)
+    average = kind in (MEAN, IMEAN) or minmed and n == 2
     drop_low = nlow
     drop_high = nhigh
     low_limit = np.float32(lthresh)
@@ -284,17 +284,19 @@ def combine(
     total_weight = np.empty(_LANE, np.float32)
     background = np.empty(_LANE, np.float64)
     noise2 = np.empty(_LANE, np.float64)
-    lowest = np.empty((ny, nx) if minmed else (0, 0), np.float32)
-    flags = np.empty((ny, nx) if minmed else (0, 0), np.uint8)
+    height = ny if minmed else 0
+    lowest = np.empty((height, nx), np.float32)
+    flags = np.empty((height, nx), np.uint8)
 
     for j in range(ny):
         for i0 in range(0, nx, _LANE):
             i1 = min(i0 + _LANE, nx)
             size = i1 - i0
-            count[:size] = 0
-            total_weight[:size] = 0.0
-            background[:size] = 0.0
-            noise2[:size] = 0.0
+            for c in range(size):
+                count[c] = 0
+                total_weight[c] = 0.0
+                background[c] = 0.0
+                noise2[c] = 0.0
             for k in range(n):
                 row = stack[k, j, i0:i1]
                 w = weight[k, j, i0:i1]
@@ -313,7 +315,8 @@ def combine(
                 _fill_empty(stack, j, i0, count, row_out)
             if minmed:
                 least = lowest[j, i0:i1]
-                least[:] = values[0, :size]
+                for c in range(size):
+                    least[c] = values[0, c]
                 _compare_minimum(
                     row_out,
                     least,
