@@ -49,7 +49,8 @@ def read_exposures(spec: Spec, *, mixed_detectors: bool = False) -> list[Exposur
     spec : str, path, Exposure, or a list of these
         A file name; a glob (``"*_flc.fits"``); names separated by commas; ``"@files.txt"`` (one name a
         line, ``#`` begins a comment, an optional second column names a weight image; relative to the
-        list's folder, else to the current one); ``"..._asn.fits"`` (its present members, by DrizzlePac's rule flc before flt).
+        list's folder, else to the current one); ``"..._asn.fits"``
+        (its present members, FLC before FLT).
         Exposures pass through.
     mixed_detectors : bool
         Let detectors differ; else they are refused, as one stack needs one detector.

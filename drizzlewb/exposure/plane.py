@@ -130,19 +130,21 @@ class Plane:
 
 
 _POSITIONED = hasattr(os, "preadv")
+_WASTE = 1 << 15  # bytes of a row that are read in vain rather than calling once more
 
 
 def _read_box(fd: int, out: np.ndarray, offset: int, nx: int, y0: int, x0: int) -> None:
-    """Fill `out` from an image of row length nx; whole rows in one read where that is cheaper.
+    """Fill `out` from an image of row length nx.
 
-    A call costs about as much as copying 8 kB.
+    Whole rows in large reads, also where only a part is wanted: a call costs about as much as copying
+    8 kB, and each one may have to wait for the interpreter's lock. Row by row only in very wide images.
     """
     rows, columns = out.shape
     size = out.itemsize
     if columns == nx:
         read_at(fd, out, offset + y0 * nx * size)
         return
-    if _POSITIONED and 3 * columns < nx:
+    if _POSITIONED and (nx - columns) * size > _WASTE:
         start, step = offset + (y0 * nx + x0) * size, columns * size
         flat = memoryview(out).cast("B")
         for k in range(rows):
