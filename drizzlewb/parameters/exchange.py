@@ -187,8 +187,9 @@ def from_dict(parameters: Mapping[str, Any]) -> ParameterSet:
     for qualified, value in kept.items():
         task, _, name = str(qualified).partition(".")
         target = {"astrodrizzle": reduce_keywords, "tweakreg": align_keywords}.get(task, {})
-        # Somebody who edited the dict by hand is right: ours counts only where the export still stands.
-        if target and target.get(name) == FORCED.get(task, {}).get(name):
+        # Somebody who edited the dict by hand is right: ours counts only where the export still stands
+        # (compared as texts, for a .cfg file holds texts).
+        if target and str(target.get(name)) == str(FORCED.get(task, {}).get(name)):
             target[name] = value
     return ParameterSet(
         ReduceParameters.from_keywords(reduce_keywords) if reduce_keywords else None,
