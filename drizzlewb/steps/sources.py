@@ -1,0 +1,469 @@
+"""Sources of an exposure: found, measured and selected, chip by chip.
+
+Pixels are electrons inside; limits that the user gives (``peakmax``, ``fluxmin``, ``skysigma``) are in
+the file's own unit, as in TweakReg.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from astropy.table import Table
+from scipy.spatial import cKDTree
+
+from drizzlewb import distortion
+from drizzlewb.errors import Cancelled, DataError
+from drizzlewb.exposure import Chip, Exposure
+from drizzlewb.kernels import detection
+from drizzlewb.kernels.matching import thin
+from drizzlewb.kernels.statistics import MEDIAN, MODE, clipped_statistics
+from drizzlewb.parameters.imagefind import ImageFind
+from drizzlewb.steps.regions import DS9Region, selected
+
+__all__ = ["ChipReport", "Sources", "find_sources", "sky_noise"]
+
+log = logging.getLogger(__name__)
+
+Array = npt.NDArray[np.float64]
+
+_COLUMNS = ("x", "y", "ra", "dec", "flux", "mag", "peak", "height", "sharp", "round1", "round2", "misfit")
+_UNITS = {"x": "pix", "y": "pix", "ra": "deg", "dec": "deg", "mag": "mag"}
+_NAMES_OF_SATURATION = ("saturated", "atod_saturated")
+_ROWS_PER_SAMPLE = 1_000_000
+_FEW_STARS = 5
+
+
+@dataclass(frozen=True)
+class ChipReport:
+    """How the sources of one chip were found.
+
+    Attributes
+    ----------
+    extver : int
+        SCI extension.
+    sigma_measured, sigma_tweakreg : float
+        Noise of the sky by clipping, and TweakReg's sqrt(2 |mode|); in the file's unit.
+    sigma : float
+        The one that was used.
+    threshold : float
+        Smallest height of a source above its sky, in the file's unit.
+    sky : float
+        Clipped median, in the file's unit.
+    found : int
+        Maxima above the threshold.
+    dropped : dict
+        Reason to number of sources.
+    fwhm_px : float
+        Median full width at half maximum of the stars, px; NaN if fewer than five could be measured.
+    """
+
+    extver: int
+    sigma_measured: float
+    sigma_tweakreg: float
+    sigma: float
+    threshold: float
+    sky: float
+    found: int
+    dropped: dict[str, int]
+    fwhm_px: float
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """A list of sources, of an exposure or of a catalog.
+
+    Attributes
+    ----------
+    name : str
+        Root name of the exposure, or name of the catalog.
+    chip : ndarray, int16, shape (n,)
+        Index into the exposure's chips; -1 where positions on the sky are all there is.
+    x, y : ndarray, float64, shape (n,)
+        Zero-based px on the chip; NaN without a chip.
+    ra, dec : ndarray, float64, shape (n,)
+        Degrees.
+    flux : ndarray, float64, shape (n,)
+        Above the sky, in the file's unit, summed over the detection kernel's box; of a catalog,
+        10**(-0.4 mag) or its flux column; NaN where unknown.
+    mag : ndarray, float64, shape (n,)
+        -2.5 log10(flux / s); NaN where there is no positive flux.
+    peak : ndarray, float64, shape (n,)
+        Highest pixel in the kernel's box, sky included, in the file's unit.
+    height, sharp, round1, round2, misfit : ndarray, float64, shape (n,)
+        Height above the sky of the filtered image (file's unit); DAOFIND's sharpness and roundnesses;
+        rms residual of the position fit over the star's height.
+    filters : str
+        Of the exposure; '' for a catalog.
+    reports : tuple of ChipReport
+        How they were found; empty for catalogs.
+    """
+
+    name: str
+    chip: npt.NDArray[np.int16]
+    x: Array
+    y: Array
+    ra: Array
+    dec: Array
+    flux: Array
+    mag: Array
+    peak: Array
+    height: Array
+    sharp: Array
+    round1: Array
+    round2: Array
+    misfit: Array
+    filters: str = ""
+    reports: tuple[ChipReport, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.ra)
+
+    def take(self, index: npt.ArrayLike) -> "Sources":
+        """Return the sources of an index or mask, in its order."""
+        which = np.asarray(index)
+        arrays = {name: getattr(self, name)[which] for name in ("chip", *_COLUMNS)}
+        return Sources(self.name, filters=self.filters, reports=self.reports, **arrays)
+
+    @property
+    def sky(self) -> Array:
+        """Positions on the sky, degrees: shape (n, 2)."""
+        return np.column_stack([self.ra, self.dec])
+
+    @property
+    def fwhm_px(self) -> float:
+        """Median width of stars over the chips, px; NaN if unknown."""
+        widths = [r.fwhm_px for r in self.reports if np.isfinite(r.fwhm_px)]
+        return float(np.median(widths)) if widths else float("nan")
+
+    @property
+    def advised_conv_width(self) -> float:
+        """conv_width that suits the measured stars: twice their FWHM, to half a pixel; NaN if unknown."""
+        return max(2.0, round(4.0 * self.fwhm_px) / 2.0) if np.isfinite(self.fwhm_px) else float("nan")
+
+    @property
+    def table(self) -> Table:
+        """All columns, with units."""
+        table = Table({"chip": self.chip, **{name: getattr(self, name) for name in _COLUMNS}})
+        for name, unit in _UNITS.items():
+            table[name].unit = unit
+        table.meta["name"] = self.name
+        return table
+
+    @classmethod
+    def from_sky(
+        cls, name: str, ra: Array, dec: Array, mag: Array | None = None, **columns: object
+    ) -> "Sources":
+        """Sources with positions on the sky and no more than that, all else NaN."""
+        n = len(ra)
+        nothing = np.full(n, np.nan)
+        mags = nothing if mag is None else np.asarray(mag, float)
+        arrays: dict = dict.fromkeys(_COLUMNS, nothing)
+        arrays.update(
+            chip=np.full(n, -1, np.int16),
+            ra=np.asarray(ra, float),
+            dec=np.asarray(dec, float),
+            mag=mags,
+            flux=10.0 ** (-0.4 * mags),
+        )
+        arrays.update(columns)
+        return cls(name, **arrays)
+
+
+def sky_noise(image: npt.NDArray[np.float32]) -> tuple[float, float, float]:
+    """Sky level, its measured noise and its mode, from at most a million pixels.
+
+    Parameters
+    ----------
+    image : ndarray, float32, shape (ny, nx)
+        NaN and infinities are left out.
+
+    Returns
+    -------
+    median, sigma, mode : float
+        Median after clipping at 3 sigma, five times. Sigma from the pixels fainter than the most common
+        value, which stars, cosmic rays and the light between them leave alone. The mode as TweakReg
+        takes it (three times 4 sigma, bins of 0.01 sigma). NaN if there is no finite pixel.
+    """
+    step = max(1, math.ceil(image.size / _ROWS_PER_SAMPLE))
+    # Whole rows: amplifiers and columns weigh as on the chip.
+    values = np.ascontiguousarray(image[step // 2 :: step]).ravel()
+    clipped = clipped_statistics(values, 5, 3.0, 3.0, -np.inf, np.inf, 0.1, MEDIAN)
+    peer = clipped_statistics(values, 3, 4.0, 4.0, -np.inf, np.inf, 0.01, MODE)
+    median, spread = float(clipped.median), float(clipped.stddev)
+    if not spread > 0:
+        return median, spread, float(peer.mode)
+    counts, edges = np.histogram(values, 30, (median - 3.0 * spread, median + 3.0 * spread))
+    k = int(np.clip(np.argmax(counts), 1, 28))
+    a, b, c = counts[k - 1 : k + 2].astype(float)
+    bend = a - 2.0 * b + c
+    centre = edges[k] + (edges[1] - edges[0]) * (0.5 + (0.5 * (a - c) / bend if bend < 0 else 0.0))
+    # Half a Gaussian: 68.27 % of it lies within one sigma of its top.
+    below = values[values < np.float32(centre)]
+    sigma = centre - float(np.percentile(below, 31.73)) if below.size else spread
+    return median, float(sigma), float(peer.mode)
+
+
+def find_sources(
+    exposure: Exposure,
+    parameters: ImageFind | None = None,
+    *,
+    noise: str = "measured",
+    regions: Sequence[Sequence[DS9Region] | None] = (),
+    nbright: int | None = None,
+    avoid_saturated: bool = True,
+    cancelled: Callable[[], bool] | None = None,
+) -> Sources:
+    """Find and measure the sources of an exposure.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    parameters : ImageFind, optional
+        TweakReg's source-finding parameters.
+    noise : {'measured', 'tweakreg'}
+        What sigma of ``threshold`` means when ``computesig`` is on; see `sky_noise`.
+    regions : sequence, optional
+        For each chip the DS9 regions that select its sources, or None.
+    nbright : int, optional
+        Keep only the brightest of the exposure.
+    avoid_saturated : bool
+        Drop sources within one ``conv_width`` of a pixel flagged as saturated: their centres are not
+        those of the stars. Without a DQ array nothing is dropped.
+    cancelled : callable, optional
+        Asked between chips.
+
+    Returns
+    -------
+    Sources
+        In order of chip, y, x of the peak. Empty if nothing is above the threshold.
+
+    Raises
+    ------
+    DataError
+        If a chip has no finite pixel, or if ``computesig`` is off and ``skysigma`` is not positive.
+    Cancelled
+        If `cancelled` says so.
+
+    Notes
+    -----
+    Differences from TweakReg, all of which its parity test states: positions are least-squares fits;
+    blended stars above the threshold are kept apart; maxima at which no star can be fitted (edges of
+    saturated trails, ramps) are dropped.
+    """
+    pars = parameters or ImageFind()
+    parts, reports = [], []
+    for k, chip in enumerate(exposure.chips):
+        if cancelled is not None and cancelled():
+            msg = f"Source finding was cancelled at {chip.label}."
+            raise Cancelled(msg)
+        area = regions[k] if k < len(regions) else None
+        columns, report = _chip_sources(chip, pars, noise, area, avoid_saturated)
+        columns["chip"] = np.full(len(columns["x"]), k, np.int16)
+        parts.append(columns)
+        reports.append(report)
+        log.info(
+            "%s: %d sources of %d maxima above %.4g = %g x %.4g (measured %.4g, TweakReg's %.4g), FWHM %.2f",
+            chip.label,
+            len(columns["x"]),
+            report.found,
+            report.threshold,
+            pars.threshold or 0,
+            report.sigma,
+            report.sigma_measured,
+            report.sigma_tweakreg,
+            report.fwhm_px,
+        )
+    arrays = {name: np.concatenate([p[name] for p in parts]) for name in ("chip", *_COLUMNS)}
+    sources = Sources(exposure.rootname, filters=exposure.filters, reports=tuple(reports), **arrays)
+    if nbright is not None and nbright < len(sources):
+        brightest = np.argsort(-np.nan_to_num(sources.flux, nan=-np.inf), kind="stable")[:nbright]
+        sources = sources.take(np.sort(brightest))
+    return sources
+
+
+def _peaks(
+    image: npt.NDArray[np.float32],
+    good: npt.NDArray[np.uint8],
+    filters: detection.MatchedFilter,
+    threshold: float,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    capacity = 100_000
+    while True:
+        xs, ys = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
+        heights = np.empty(capacity, np.float32)
+        n = detection.find_peaks(
+            image,
+            good,
+            filters.weights,
+            filters.footprint,
+            np.float32(threshold),
+            0,
+            image.shape[0],
+            xs,
+            ys,
+            heights,
+        )
+        if n <= capacity:
+            return xs[:n], ys[:n], heights[:n]
+        capacity = n
+
+
+def _near_saturation(chip: Chip, x: Array, y: Array, radius: float) -> npt.NDArray[np.bool_]:
+    """Sources within radius of a saturated pixel."""
+    bits = sum(chip.flags.by_name.get(name, 0) for name in _NAMES_OF_SATURATION)
+    if chip.dq is None or not bits or not len(x):
+        return np.zeros(len(x), bool)
+    rows, columns = np.nonzero(chip.read_dq((0, chip.shape[0], 0, chip.shape[1])) & np.uint16(bits))
+    if not len(rows):
+        return np.zeros(len(x), bool)
+    distance, _ = cKDTree(np.column_stack([columns, rows])).query(
+        np.column_stack([x, y]), distance_upper_bound=radius
+    )
+    return np.isfinite(distance)
+
+
+def _star_width(
+    image: npt.NDArray[np.float32],
+    good: npt.NDArray[np.uint8],
+    xs: npt.NDArray[np.int32],
+    ys: npt.NDArray[np.int32],
+    heights: npt.NDArray[np.float32],
+    shapes: detection.ShapeStatistics,
+    start: float,
+) -> float:
+    """Gaussian sigma of the stars before integration over pixels, px; NaN if there are too few.
+
+    From the brightest round sources that are no single hot pixels. Cosmic rays vary in width and fit
+    badly, stars agree: of the fits, the half with the smallest misfit decides.
+    """
+    round_ones = (np.abs(shapes.round2) < 0.5) & (shapes.sharp > 0.2) & (shapes.sharp < 1.0)
+    index = np.flatnonzero(round_ones)
+    index = index[np.argsort(-heights[index], kind="stable")[:400]]
+    out = np.empty((len(index), 6))
+    half = max(2, math.ceil(1.5 * start))
+    detection.fit_stars(image, good, xs[index], ys[index], heights[index], half, start, True, out)
+    out = out[np.isfinite(out[:, 0]) & (out[:, 4] > 0.21)]
+    if len(out) < _FEW_STARS:
+        return float("nan")
+    best = out[np.argsort(out[:, 5])[: max(_FEW_STARS, len(out) // 2)]]
+    return float(np.median(best[:, 4]))
+
+
+def _chip_sources(
+    chip: Chip, pars: ImageFind, noise: str, regions: Sequence[DS9Region] | None, avoid_saturated: bool
+) -> tuple[dict[str, Array], ChipReport]:
+    ny, nx = chip.shape
+    box = (0, ny, 0, nx)
+    image = chip.read_sci(box)
+    finite = np.isfinite(image)
+    unit = chip.to_electrons
+    sky, measured, mode = sky_noise(image)
+    if not np.isfinite(sky):
+        msg = f"Source finding in {chip.label}: the image has no finite pixel; leave this exposure out."
+        raise DataError(msg)
+    peer = math.sqrt(2.0 * abs(mode) / unit) * unit
+    if pars.computesig:
+        sigma = peer if noise == "tweakreg" else measured
+    else:
+        sigma = (pars.skysigma or 0.0) * unit
+        if not sigma > 0:
+            msg = (
+                f"Source finding in {chip.label}: computesig is off, so skysigma must be above 0; "
+                f"it is {pars.skysigma}."
+            )
+            raise DataError(msg)
+    # Without a threshold DrizzlePac takes the square of sigma, in the image's unit.
+    threshold = sigma * pars.threshold if pars.threshold is not None else (sigma / unit) ** 2 * unit
+    if pars.dqbits is None and not chip.shadow_chip:
+        good = np.empty((0, 0), np.uint8)
+    else:
+        good = chip.good(box, pars.dqbits)
+    if not finite.all():
+        # Level sky in place of bad pixels: they neither make a source nor poison a neighbour.
+        image[~finite] = sky
+        good = finite.view(np.uint8) if good.size == 0 else good & finite.view(np.uint8)
+    filters = detection.matched_filter(pars.conv_width or 3.5, pars.nsigma or 1.5, pars.ratio, pars.theta)
+    xs, ys, heights = _peaks(image, good, filters, threshold)
+    found = len(xs)
+    shapes = detection.shape_statistics(image, filters, xs, ys, heights)
+    dropped: dict[str, int] = {}
+    keep = np.ones(found, bool)
+
+    def drop(reason: str, bad: npt.NDArray[np.bool_]) -> None:
+        lost = int((keep & bad).sum())
+        if lost:
+            dropped[reason] = lost
+        keep[bad] = False
+
+    for name, values in (("peak", shapes.peak), ("flux", shapes.flux)):
+        low, high = getattr(pars, f"{name}min"), getattr(pars, f"{name}max")
+        if low is not None:
+            drop(f"{name}min", values <= low * unit)
+        if high is not None:
+            drop(f"{name}max", values >= high * unit)
+    if pars.use_sharp_round:
+        for name, values in (("sharp", shapes.sharp), ("round", shapes.round1), ("round", shapes.round2)):
+            low, high = getattr(pars, f"{name}lo"), getattr(pars, f"{name}hi")
+            bad = (values < (-np.inf if low is None else low)) | (values > (np.inf if high is None else high))
+            drop("sharpness" if name == "sharp" else "roundness", bad)
+    if avoid_saturated:
+        drop("near saturation", _near_saturation(chip, xs, ys, pars.conv_width or 3.5))
+    start = (pars.conv_width or 3.5) / 2.0 / detection.FWHM_PER_SIGMA
+    kept = detection.ShapeStatistics(*(a[keep] for a in shapes))
+    sigma_star = _star_width(image, good, xs[keep], ys[keep], heights[keep], kept, start)
+    width = sigma_star if np.isfinite(sigma_star) else start
+    fits = np.full((found, 6), np.nan)
+    half = min(6, max(2, round(2.0 * width)))
+    part = np.empty((int(keep.sum()), 6))
+    detection.fit_stars(image, good, xs[keep], ys[keep], heights[keep], half, width, False, part)
+    fits[keep] = part
+    drop("no star fits", ~np.isfinite(fits[:, 0]))
+    close = np.zeros(found, bool)
+    at = np.flatnonzero(keep)
+    separation = (pars.conv_width or 3.5) * (pars.nsigma or 1.5) / 2.0
+    close[at] = ~thin(fits[at, :2], separation, heights[at])
+    drop("same star twice", close)
+    if regions:
+        at = np.flatnonzero(keep)
+        outside = np.zeros(found, bool)
+        wcs = chip.wcs
+        outside[at] = ~selected(
+            regions, fits[at, 0], fits[at, 1], lambda ra, dec: distortion.sky_to_pixel(wcs, ra, dec)
+        )
+        drop("regions", outside)
+    ra, dec = distortion.pixel_to_sky(chip.wcs, fits[keep, 0], fits[keep, 1])
+    flux = (shapes.flux[keep] - sky * filters.weights.size) / unit
+    seconds = 1.0 if chip.unit.endswith("/s") or chip.exptime <= 0 else chip.exptime
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mag = -2.5 * np.log10(np.where(flux > 0, flux / seconds, np.nan))
+    columns = {
+        "x": fits[keep, 0],
+        "y": fits[keep, 1],
+        "ra": ra,
+        "dec": dec,
+        "flux": flux,
+        "mag": mag,
+        "peak": shapes.peak[keep] / unit,
+        "height": heights[keep].astype(float) / unit,
+        "sharp": shapes.sharp[keep],
+        "round1": shapes.round1[keep],
+        "round2": shapes.round2[keep],
+        "misfit": fits[keep, 5],
+    }
+    # Seen on the detector, a star is broadened by its pixel: variance 1/12 px^2.
+    fwhm = detection.FWHM_PER_SIGMA * math.sqrt(sigma_star**2 + 1.0 / 12.0)
+    report = ChipReport(
+        chip.extver,
+        measured / unit,
+        peer / unit,
+        sigma / unit,
+        threshold / unit,
+        sky / unit,
+        found,
+        dropped,
+        fwhm,
+    )
+    return columns, report
