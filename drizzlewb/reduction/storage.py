@@ -1,4 +1,4 @@
-"""Scratch arrays on disk, made tile by tile, and the buffers that threads reuse."""
+"""Scratch arrays on disk, made tile by tile."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import numpy as np
 from drizzlewb.fileio import open_binary, read_at, replaced_when_whole, write_at
 from drizzlewb.grid import Region
 
-__all__ = ["TiledArray", "scratch_buffer", "tiles_of"]
+__all__ = ["TiledArray", "tiles_of"]
 
 
 def tiles_of(shape: tuple[int, int], side: int) -> Iterator[Region]:
@@ -144,20 +144,3 @@ class TiledArray:
             read_at(self._fd, row, offset)
             offset += row_bytes
         return out
-
-
-_local = threading.local()
-
-
-def scratch_buffer(name: str, shape: tuple[int, ...], dtype: np.dtype | str) -> np.ndarray:
-    """An uninitialised array of this thread's own, whose memory the next call of the same name reuses.
-
-    The first touch of fresh memory costs more than the drizzling of it, so tiles share theirs.
-    """
-    dtype = np.dtype(dtype)
-    size = int(np.prod(shape, dtype=np.int64))
-    pool = _local.__dict__.setdefault("pool", {})
-    held = pool.get((name, dtype))
-    if held is None or held.size < size:
-        held = pool[name, dtype] = np.empty(size, dtype=dtype)
-    return held[:size].reshape(shape)

@@ -1,0 +1,184 @@
+"""The command line: ``drizzlewb reduce``, ``simulate``, ``demo`` and their sisters."""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from drizzlewb import __version__
+from drizzlewb.errors import Cancelled, DrizzlewbError
+
+__all__ = ["main"]
+
+EXIT_OK, EXIT_OURS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+class Bar:
+    """Progress of the running step as one line on standard error (the `Progress` protocol)."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self._bar: Any = None
+        self._step = ""
+
+    def __call__(self, step: str, done: int, total: int, message: str = "") -> None:
+        """Draw what the engine reports."""
+        if self.quiet:
+            return
+        from tqdm import tqdm
+
+        if step != self._step:
+            self.close()
+            self._step = step
+            self._bar = tqdm(
+                total=total, desc=f"{step:22s}", unit="", leave=True, file=sys.stderr, disable=None
+            )
+        if self._bar is not None:
+            self._bar.total = total
+            self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Leave the last line as it is."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        self._step = ""
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        msg = f"{text!r} is not of the form name=value"
+        raise argparse.ArgumentTypeError(msg)
+    return name.strip(), value.strip()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="drizzlewb", description="Align, clean and drizzle Hubble images.")
+    parser.add_argument("--version", action="version", version=f"drizzlewb {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the log on standard error")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    reduce = commands.add_parser("reduce", help="clean and combine exposures into one product")
+    reduce.add_argument(
+        "files", nargs="+", metavar="FILE", help="FITS files, globs, @lists or association tables"
+    )
+    reduce.add_argument("--output", "-o", required=True, help="root name of the product, with its folder")
+    reduce.add_argument("--params", type=Path, metavar="P.json", help="parameters (JSON) to start from")
+    reduce.add_argument(
+        "--set", type=_setting, action="append", default=[], metavar="NAME=VALUE",
+        help="one parameter under DrizzlePac's name; may be given many times",
+    )  # fmt: skip
+    reduce.add_argument("--replace", action="store_true", help="replace an existing product of this name")
+    reduce.add_argument("--threads", type=int, help="worker threads (never changes a pixel)")
+    reduce.add_argument("--quiet", "-q", action="store_true", help="no progress bar and no summary")
+    reduce.set_defaults(run=_reduce)
+    return parser
+
+
+def _reduce(arguments: argparse.Namespace, cancel: Any) -> int:
+    import drizzlewb as dw
+    from drizzlewb.parameters.exchange import read_json
+
+    started = time.perf_counter()
+    exposures = dw.read_exposures(arguments.files)
+    parameters = read_json(arguments.params).reduce if arguments.params else None
+    bar = Bar(arguments.quiet)
+    try:
+        product = dw.reduce(
+            exposures,
+            parameters,
+            output=arguments.output,
+            replace=arguments.replace,
+            threads=arguments.threads,
+            progress=bar,
+            cancel=cancel,
+            **dict(arguments.set),
+        )
+    finally:
+        bar.close()
+    if not arguments.quiet:
+        print(summary(product, time.perf_counter() - started))
+    return EXIT_OK
+
+
+def summary(product: Any, wall: float) -> str:
+    """Closing summary of a product, in lines for a terminal."""
+    results = product.record["results"]
+    ny, nx = results["shape"]
+    names = [entry["rootname"] for entry in product.record["inputs"]]
+    lines = [
+        f"Product      {product.path}",
+        f"             {nx} x {ny} px, {results['bytes'] / 1e6:.1f} MB, {results['unit']}",
+        f"Exposures    {len(names)}: {' '.join(names)}",
+        "Sky (e)      " + "  ".join(f"{s['chip']} {s['subtracted_e']:.4g}" for s in results["sky"]),
+    ]
+    if results["crfraction"]:
+        flagged = "  ".join(f"{root} {100 * f:.2f} %" for root, f in results["crfraction"].items())
+        lines.append("Cosmic rays  " + flagged)
+    w = results["weight"]
+    if "median" in w:
+        lines.append(
+            f"Weight       median {w['median']:.5g}, rms/median {w['rms'] / w['median']:.3f}, "
+            f"max {w['max']:.5g}, covered {100 * w['covered']:.1f} %"
+        )
+    seconds = {k: v for k, v in results["seconds"].items() if k != "total"}
+    lines.append(
+        "Seconds      " + ", ".join(f"{k} {v:.2f}" for k, v in seconds.items()) + f"; in all {wall:.2f}"
+    )
+    if results["peak_memory_mb"]:
+        lines.append(f"Memory       {results['peak_memory_mb']:.0f} MB at most")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns
+    -------
+    int
+        0 on success, 2 for bad arguments or bad input, 1 for a failure of ours, 130 when interrupted.
+    """
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO if arguments.verbose else logging.ERROR,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    from drizzlewb.reduction.schedule import Cancel
+
+    cancel = Cancel()
+    previous = None
+    if threading.current_thread() is threading.main_thread():
+        # Workers poll the flag between chips, so that files are closed and removed before we leave.
+        previous = signal.signal(signal.SIGINT, lambda *_: cancel.set())
+    try:
+        return arguments.run(arguments, cancel)
+    except (Cancelled, KeyboardInterrupt):
+        print("drizzlewb: interrupted; nothing half-written was left behind.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except DrizzlewbError as error:
+        print(f"drizzlewb: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except Exception as error:  # noqa: BLE001 -- the last line of defence, said plainly
+        logging.getLogger(__name__).debug("failure", exc_info=True)
+        print(
+            f"drizzlewb: this is a failure of drizzlewb itself: {type(error).__name__}: {error}. "
+            "Run again with --verbose for the log.",
+            file=sys.stderr,
+        )
+        if arguments.verbose:
+            raise
+        return EXIT_OURS
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGINT, previous)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

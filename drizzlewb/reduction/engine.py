@@ -1,0 +1,333 @@
+"""The reduction: a pre-pass and three tiled arrays, each tile made when it is asked for."""
+
+import logging
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from drizzlewb.distortion import footprint
+from drizzlewb.errors import DataError
+from drizzlewb.exposure import Exposure
+from drizzlewb.grid import Region
+from drizzlewb.parameters import ReduceParameters
+from drizzlewb.reduction.inputs import as_asked
+from drizzlewb.reduction.plan import array_keys, check_plan, final_grid, separate_grid
+from drizzlewb.reduction.prepass import PrePass, run_prepass
+from drizzlewb.reduction.schedule import Cancel, Progress, map_unordered, no_progress, thread_count
+from drizzlewb.reduction.storage import TiledArray, tiles_of
+from drizzlewb.steps import cosmicray as cosmicray_step
+from drizzlewb.steps.final import Tile, boxes_under, product_region
+from drizzlewb.steps.median import mask_weight, median_region
+from drizzlewb.steps.prepared import Placed, place
+
+__all__ = ["Reduction"]
+
+log = logging.getLogger(__name__)
+
+LARGEST_SIDE = 1024  # px; larger tiles gain nothing and fall out of the processor's cache
+SMALLEST_SIDE = 128
+CRMASK_SIDE = 1024
+
+
+class Reduction:
+    """One stack of exposures with one set of parameters, made region by region.
+
+    Asking for a region of the product asks for the cosmic-ray masks of the chip boxes beneath it, and
+    they for the median beneath them; what is already there is not made again. A full run asks for
+    everything, a preview for one region: the pixels are the same.
+
+    Parameters
+    ----------
+    exposures : sequence of Exposure
+        In stack order: it is the order in which every output pixel receives its contributions.
+    parameters : ReduceParameters
+        All parameters.
+    folder : Path, optional
+        Where scratch files live. Given, they stay and are found again by their keys; by default a
+        temporary folder is made and removed with this object.
+    beside : Path, optional
+        Folder in which that temporary folder is made; default, the system's place for such.
+    threads : int, optional
+        Worker threads; default, the cores available. It never changes a pixel.
+    progress : Progress, optional
+        Told about each finished tile.
+    cancel : Cancel, optional
+        Polled between tiles and between chips.
+
+    Raises
+    ------
+    DataError, ParameterError
+        See `drizzlewb.reduction.plan.check_plan`.
+    """
+
+    def __init__(
+        self,
+        exposures: Sequence[Exposure],
+        parameters: ReduceParameters,
+        *,
+        folder: Path | None = None,
+        beside: Path | None = None,
+        threads: int | None = None,
+        progress: Progress = no_progress,
+        cancel: Cancel | None = None,
+    ) -> None:
+        exposures = as_asked(exposures, parameters)
+        check_plan(exposures, parameters)
+        self.exposures = tuple(exposures)
+        self.parameters = parameters
+        self.threads = thread_count(threads if threads is not None else parameters.general.num_cores)
+        self.progress = progress
+        self.cancel = cancel or Cancel()
+        self.separate_grid = separate_grid(exposures, parameters)
+        self.final_grid = final_grid(exposures, parameters)
+        self.keys = array_keys(exposures, parameters, self.separate_grid, self.final_grid)
+        self.seconds: dict[str, float] = {}
+        self._folder = Path(folder) if folder else None
+        self._beside = beside
+        self._lock = threading.Lock()
+        self._prepass: PrePass | None = None
+        self._median: TiledArray | None = None
+        self._crmask: TiledArray | None = None
+        self._on_separate: list[list[Placed]] = []
+        self._on_final: list[Placed] = []
+        self._mask_weights = np.zeros(0)
+
+    # ---------------------------------------------------------------- pre-pass
+    def prepare(self) -> PrePass:
+        """Whole-image numbers, measured at the first call."""
+        with self._lock:
+            if self._prepass is not None:
+                return self._prepass
+            started = time.perf_counter()
+            prepass = run_prepass(
+                self.exposures,
+                self.parameters,
+                cancel=self.cancel,
+                progress=self.progress,
+                threads=self.threads,
+            )
+            self._on_separate = [place(chips, self.separate_grid) for chips in prepass.chips]
+            self._on_final = place([c for chips in prepass.chips for c in chips], self.final_grid)
+            self._mask_weights = np.array(
+                [
+                    mask_weight(chips, self.parameters, self._footprint_px(index))
+                    for index, chips in enumerate(self._on_separate)
+                ]
+            )
+            if self.parameters.cosmicray.driz_cr or self.parameters.median.median:
+                self._open_arrays()
+            self._took("prepass", started)
+            self._prepass = prepass
+            return prepass
+
+    def _footprint_px(self, index: int) -> float:
+        """Area of an exposure on the separate grid, px²: the polygons of its chips' borders."""
+        area = 0.0
+        for placed in self._on_separate[index]:
+            border = footprint(placed.prepared.chip.wcs, placed.prepared.chip.shape, 16)
+            x, y = self.separate_grid.sky_to_pixel(border[:, 0], border[:, 1])
+            area += 0.5 * abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))))
+        return area
+
+    def _open_arrays(self) -> None:
+        overlap = max_overlap(list(self._on_separate), self.separate_grid.shape)
+        side = self._side(per_pixel=8 * overlap + 80)
+        self._median = TiledArray(
+            self.folder / f"median-{self.keys['median']}.bin", self.separate_grid.shape, np.float32, side
+        )
+        # All chips in one file, one above the other, each starting at a tile of its own.
+        self._chip_rows = max(
+            -(-c.prepared.chip.shape[0] // CRMASK_SIDE) * CRMASK_SIDE for c in self._on_final
+        )
+        width = max(c.prepared.chip.shape[1] for c in self._on_final)
+        self._crmask = TiledArray(
+            self.folder / f"crmask-{self.keys['crmask']}.bin",
+            (self._chip_rows * len(self._on_final), width),
+            np.uint8,
+            CRMASK_SIDE,
+        )
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the scratch files, made when first needed."""
+        if self._folder is None:
+            own = tempfile.TemporaryDirectory(
+                prefix=".drizzlewb-", dir=self._beside, ignore_cleanup_errors=True
+            )
+            weakref.finalize(self, own.cleanup)
+            self._folder = Path(own.name)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder
+
+    def _side(self, per_pixel: int) -> int:
+        """Tile side from the memory budget: budget / (bytes per pixel × tiles in flight)."""
+        area = self.parameters.extra.memory_budget_mb * 1e6 / (per_pixel * self.threads)
+        side = int(np.sqrt(area)) // 64 * 64
+        return int(np.clip(side, SMALLEST_SIDE, LARGEST_SIDE))
+
+    def _took(self, step: str, started: float) -> None:
+        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - started
+
+    # ---------------------------------------------------------------- the three arrays
+    def median(self, region: Region | None = None) -> np.ndarray:
+        """Median image of a region of the separate grid: float32, electrons/s per pixel."""
+        self.prepare()
+        region = region or Region(0, self.separate_grid.shape[0], 0, self.separate_grid.shape[1])
+        self._make_medians([region])
+        return self._require(self._median).read(region)
+
+    def crmask(self, number: int, box: Region | None = None) -> np.ndarray:
+        """Cosmic-ray mask of a box of chip ``number`` of the stack: uint8, 1 = good, 0 = cosmic ray."""
+        self.prepare()
+        placed = self._on_final[number]
+        box = box or Region(0, placed.prepared.chip.shape[0], 0, placed.prepared.chip.shape[1])
+        self._make_crmasks([(number, box)])
+        return self._read_crmask(placed, box)
+
+    def product(self, region: Region, unit_factor: float = 1.0) -> Tile:
+        """Product of one region of the final grid, with all that it needs beneath it.
+
+        Parameters
+        ----------
+        region : Region
+            Pixels of the final grid; it is clipped to the grid.
+        unit_factor : float
+            Product units per electron/s.
+        """
+        self.prepare()
+        region = region.clip(self.final_grid.shape)
+        if region.empty:
+            msg = (
+                "The region asked for lies outside the output grid, whose shape (y, x) is "
+                f"{self.final_grid.shape}. Choose a centre inside it."
+            )
+            raise DataError(msg)
+        if self.parameters.cosmicray.driz_cr:
+            under = boxes_under(self._on_final, region, self.parameters)
+            self._make_crmasks([(placed.prepared.number, box) for placed, box in under])
+        return self._product_tile(region, unit_factor)
+
+    def cr_fractions(self) -> dict[str, float]:
+        """Fraction of the pixels of each exposure that are flagged as cosmic rays; empty without driz_cr."""
+        if not self.parameters.cosmicray.driz_cr:
+            return {}
+        flagged = np.zeros(len(self.exposures))
+        pixels = np.zeros(len(self.exposures))
+        for placed in self._on_final:
+            mask = self.crmask(placed.prepared.number)
+            flagged[placed.prepared.exposure] += mask.size - np.count_nonzero(mask)
+            pixels[placed.prepared.exposure] += mask.size
+        return {e.rootname: float(f / n) for e, f, n in zip(self.exposures, flagged, pixels, strict=True)}
+
+    def make_masks(self) -> None:
+        """Make the median and all cosmic-ray masks, as a full run needs them."""
+        self.prepare()
+        if not self.parameters.cosmicray.driz_cr:
+            return
+        self._make_medians([Region(0, self.separate_grid.shape[0], 0, self.separate_grid.shape[1])])
+        self._make_crmasks(
+            [
+                (c.prepared.number, Region(0, c.prepared.chip.shape[0], 0, c.prepared.chip.shape[1]))
+                for c in self._on_final
+            ]
+        )
+
+    def product_tiles(self, unit_factor: float = 1.0) -> Iterable[Tile]:
+        """All tiles of the product, in order of completion; masks must have been made."""
+        started = time.perf_counter()
+        planes = 1 + (len(self._on_final) - 1) // 32
+        side = self._side(per_pixel=100 + 4 * planes)
+        tiles = list(tiles_of(self.final_grid.shape, side))
+        made = map_unordered(
+            lambda region: self._product_tile(region, unit_factor), tiles, self.cancel, self.threads
+        )
+        for done, tile in enumerate(made, 1):
+            yield tile
+            self.progress("final drizzle", done, len(tiles))
+        self._took("final drizzle", started)
+
+    # ---------------------------------------------------------------- how tiles are made
+    def _product_tile(self, region: Region, unit_factor: float) -> Tile:
+        self.cancel.check()
+        read = self._read_crmask if self.parameters.cosmicray.driz_cr else None
+        return product_region(self._on_final, region, self.parameters, read, unit_factor)
+
+    def _make_medians(self, regions: Sequence[Region]) -> None:
+        array = self._require(self._median)
+        todo = list(dict.fromkeys(tile for region in regions for tile in array.missing(region)))
+        if not todo:
+            return
+        started = time.perf_counter()
+
+        def make(tile: Region) -> None:
+            self.cancel.check()
+            array.write(tile, median_region(self._on_separate, self._mask_weights, tile, self.parameters))
+
+        for done, _ in enumerate(map_unordered(make, todo, self.cancel, self.threads), 1):
+            self.progress("separate and median", done, len(todo))
+        array.remember()
+        self._took("separate and median", started)
+
+    def _make_crmasks(self, boxes: Sequence[tuple[int, Region]]) -> None:
+        array = self._require(self._crmask)
+        todo = list(
+            dict.fromkeys(tile for number, box in boxes for tile in self._missing_crmask(number, box))
+        )
+        if not todo:
+            return
+        separate = [placed for chips in self._on_separate for placed in chips]
+        self._make_medians(
+            [cosmicray_step.median_under(separate[number], box, self.parameters) for number, box in todo]
+        )
+        started = time.perf_counter()
+        read_median = self._require(self._median).read
+
+        def make(task: tuple[int, Region]) -> None:
+            number, box = task
+            self.cancel.check()
+            mask = cosmicray_step.crmask_box(separate[number], box, read_median, self.parameters)
+            array.write(self._in_stack(number, box), mask)
+
+        for done, _ in enumerate(map_unordered(make, todo, self.cancel, self.threads), 1):
+            self.progress("cosmic rays", done, len(todo))
+        array.remember()
+        self._took("blot and cosmic rays", started)
+
+    def _in_stack(self, number: int, box: Region) -> Region:
+        row = number * self._chip_rows
+        return Region(box.y0 + row, box.y1 + row, box.x0, box.x1)
+
+    def _missing_crmask(self, number: int, box: Region) -> list[tuple[int, Region]]:
+        shape = self._on_final[number].prepared.chip.shape
+        row = number * self._chip_rows
+        tiles = self._require(self._crmask).missing(self._in_stack(number, box))
+        return [(number, Region(t.y0 - row, t.y1 - row, t.x0, t.x1).clip(shape)) for t in tiles]
+
+    def _read_crmask(self, placed: Placed, box: Region) -> np.ndarray:
+        return self._require(self._crmask).read(self._in_stack(placed.prepared.number, box))
+
+    @staticmethod
+    def _require(array: TiledArray | None) -> TiledArray:
+        if array is None:
+            msg = "This reduction makes no median and no cosmic-ray mask: median and driz_cr are off."
+            raise DataError(msg)
+        return array
+
+
+def max_overlap(exposures: list[list[Placed]], shape: tuple[int, int]) -> int:
+    """Largest number of exposures whose bounding boxes share a place of the grid (an upper bound)."""
+    cell = max(1, max(shape) // 64)
+    counts = np.zeros((shape[0] // cell + 1, shape[1] // cell + 1), int)
+    for chips in exposures:
+        touched = np.zeros(counts.shape, bool)
+        for placed in chips:
+            b = placed.bounds.clip(shape)
+            if not b.empty:
+                touched[b.y0 // cell : b.y1 // cell + 1, b.x0 // cell : b.x1 // cell + 1] = True
+        counts += touched
+    return int(counts.max())

@@ -1,0 +1,92 @@
+"""Exposures as the parameters ask for them: other WCS, other detector values, some chips only."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from astropy.io import fits
+
+from drizzlewb.distortion import linear, replace_tan
+from drizzlewb.errors import DataError, ParameterError
+from drizzlewb.exposure import Chip, Exposure, with_instrument_overrides
+from drizzlewb.parameters import ReduceParameters
+
+__all__ = ["as_asked"]
+
+
+def as_asked(exposures: Sequence[Exposure], parameters: ReduceParameters) -> list[Exposure]:
+    """Copies of the exposures with ``group``, ``wcskey``, ``coeffs`` and the instrument parameters applied.
+
+    Raises
+    ------
+    DataError
+        A chip has no WCS of that key; ``group`` leaves no chip.
+    ParameterError
+        Instrument parameters that contradict each other.
+    """
+    general, instrument = parameters.general, parameters.instrument
+    chosen = [_group(exposure, general.group) for exposure in exposures]
+    if general.wcskey:
+        chosen = [_with_key(exposure, general.wcskey) for exposure in chosen]
+    if not general.coeffs:
+        chosen = [e.with_wcs([linear(c.wcs) for c in e.chips]) for e in chosen]
+    return with_instrument_overrides(
+        chosen,
+        gain=instrument.gain,
+        gnkeyword=instrument.gnkeyword,
+        rdnoise=instrument.rdnoise,
+        rnkeyword=instrument.rnkeyword,
+        exptime=instrument.exptime,
+        expkeyword=instrument.expkeyword,
+    )
+
+
+def _group(exposure: Exposure, group: str) -> Exposure:
+    """Chips named by DrizzlePac's ``group``: ``'sci,2'`` by EXTVER, ``'1,2'`` likewise."""
+    versions = [int(n) for n in re.findall(r"\d+", group)]
+    if not versions:
+        return exposure
+    chips = tuple(chip for chip in exposure.chips if chip.extver in versions)
+    if not chips:
+        found = ", ".join(str(chip.extver) for chip in exposure.chips)
+        msg = f"group={group!r}: {exposure.rootname} has SCI extensions {found}. Name one of these."
+        raise DataError(msg)
+    return dataclasses.replace(exposure, chips=chips)
+
+
+def _with_key(exposure: Exposure, wcskey: str) -> Exposure:
+    solutions = [_alternate(chip, chip.header, wcskey) for chip in exposure.chips]
+    return exposure.with_wcs(solutions, wcsname=wcskey)
+
+
+def _alternate(chip: Chip, header: fits.Header, wcskey: str):  # noqa: ANN202
+    """Packed WCS of an alternate solution, by letter or WCSNAME; it shares the primary's distortion."""
+    keys = {header[k]: k[7:] for k in header if k.startswith("WCSNAME") and len(k) <= 8}
+    key = wcskey if len(wcskey) == 1 and wcskey.isupper() else keys.get(wcskey)
+    if key == "":
+        return chip.wcs
+    if key is None or f"CRVAL1{key}" not in header:
+        known = ", ".join(f"{letter or 'primary'}: {name}" for name, letter in keys.items()) or "none"
+        msg = (
+            f"wcskey={wcskey!r}: {chip.path} chip {chip.extver} has no such WCS. It has {known}. "
+            "Give one of these letters or names."
+        )
+        raise DataError(msg)
+    crpix = np.array([header[f"CRPIX1{key}"], header[f"CRPIX2{key}"]]) - 1.0
+    if not np.allclose(crpix, chip.wcs.crpix, rtol=0, atol=1e-6) and chip.wcs.sip_a.size:
+        msg = (
+            f"wcskey={wcskey!r}: {chip.path} chip {chip.extver} has its reference pixel elsewhere than the "
+            "primary WCS, whose distortion therefore does not belong to it. Update the distortion first."
+        )
+        raise DataError(msg)
+    if "-SIP" in str(header.get(f"CTYPE1{key}", "")) or not chip.wcs.sip_a.size:
+        base = chip.wcs
+    else:
+        base = linear(chip.wcs)
+    cd = np.array([[header.get(f"CD{i}_{j}{key}", 0.0) for j in (1, 2)] for i in (1, 2)])
+    if not np.linalg.det(cd):
+        msg = f"wcskey={wcskey!r}: {chip.path} chip {chip.extver} has no usable CD matrix for it."
+        raise ParameterError(msg)
+    packed = replace_tan(base, [header[f"CRVAL1{key}"], header[f"CRVAL2{key}"]], cd)
+    return packed._replace(crpix=crpix)

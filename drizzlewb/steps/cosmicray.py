@@ -1,0 +1,111 @@
+"""Cosmic-ray mask of a box of one chip, from the median image blotted back onto it."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from drizzlewb.grid import Region, grid_region
+from drizzlewb.kernels import blot, cosmicray
+from drizzlewb.parameters import ReduceParameters
+from drizzlewb.steps.prepared import Placed
+
+__all__ = ["blot_box", "crmask_box", "median_under"]
+
+
+def _grown(placed: Placed, box: Region, parameters: ReduceParameters) -> Region:
+    p = parameters.cosmicray
+    margin = cosmicray.margin(p.driz_cr_grow, p.driz_cr_ctegrow)
+    return box.grow(margin).clip(placed.prepared.chip.shape)
+
+
+def median_under(placed: Placed, box: Region, parameters: ReduceParameters) -> Region:
+    """Pixels of the separate grid that the cosmic-ray mask of a chip box reads."""
+    p = parameters.blot
+    chip = placed.prepared.chip
+    reach = blot.margin(blot.INTERPOLANTS[p.blot_interp], p.blot_sinscl)
+    under = grid_region(chip.wcs, chip.shape, _grown(placed, box, parameters), placed.grid)
+    return under.grow(reach + 1).clip(placed.grid.shape)
+
+
+def blot_box(
+    placed: Placed, box: Region, median: np.ndarray, origin: tuple[int, int], parameters: ReduceParameters
+) -> np.ndarray:
+    """The median image as this chip would have seen it, without sky.
+
+    Parameters
+    ----------
+    placed : Placed
+        Chip on the separate grid.
+    box : Region
+        Chip pixels.
+    median : ndarray of float32
+        Piece of the median image, electrons/s per separate-grid pixel.
+    origin : (int, int)
+        (y, x) of its first pixel in the separate grid.
+    parameters : ReduceParameters
+        ``blot_interp``, ``blot_sinscl``.
+
+    Returns
+    -------
+    ndarray of float32
+        Electrons per chip pixel over the exposure.
+    """
+    p = parameters.blot
+    chip = placed.prepared.chip
+    out = np.empty(box.shape, np.float32)
+    blot.blot_box(
+        median, origin[1], origin[0], placed.grid.shape[1], placed.grid.shape[0], chip.wcs, placed.h,
+        blot.INTERPOLANTS[p.blot_interp], chip.exptime / placed.scale**2, np.float32(0.0), p.blot_sinscl,
+        box.x0, box.y0, out,
+    )  # fmt: skip
+    return out
+
+
+def crmask_box(
+    placed: Placed, box: Region, read_median: Callable[[Region], np.ndarray], parameters: ReduceParameters
+) -> np.ndarray:
+    """Cosmic-ray mask of a box of a chip.
+
+    The noise is that of the blotted image plus the sky present on the detector, counted once. With
+    ``peer_noise`` the sky is counted as DrizzlePac counts it: a blot that contains the subtracted
+    sky, plus the subtracted sky.
+
+    Parameters
+    ----------
+    placed : Placed
+        Chip on the separate grid.
+    box : Region
+        Chip pixels.
+    read_median : callable
+        Gives the median image of a region of the separate grid.
+    parameters : ReduceParameters
+        ``blot_*``, ``driz_cr_*``.
+
+    Returns
+    -------
+    ndarray of uint8
+        1 = good, 0 = cosmic ray.
+    """
+    p = parameters.cosmicray
+    prepared = placed.prepared
+    chip = prepared.chip
+    grown = _grown(placed, box, parameters)
+    under = median_under(placed, box, parameters)
+    blotted = blot_box(placed, grown, read_median(under), (under.y0, under.x0), parameters)
+    # Compared with the sky in both, as DrizzlePac does: it enters the derivative at the chip's border.
+    added = prepared.sky_subtracted if parameters.blot.blot_addsky else parameters.blot.blot_skyval
+    blotted += np.float32(added)
+    if parameters.extra.peer_noise:
+        background = cosmicray.noise_background(prepared.sky_subtracted, added, peer_parity=True)
+    else:
+        background = cosmicray.noise_background(prepared.sky_present, added)
+    mask = np.empty(grown.shape, np.uint8)
+    cosmicray.cosmic_rays(
+        chip.read_sci(grown), blotted, grown.y0, grown.x0, *chip.shape, background, chip.read_noise,
+        *p.driz_cr_snr, *p.driz_cr_scale, mask,
+    )  # fmt: skip
+    if p.driz_cr_grow > 1 or p.driz_cr_ctegrow > 0:
+        spread = np.empty_like(mask)
+        cosmicray.grow(mask, p.driz_cr_grow, p.driz_cr_ctegrow, chip.cte_dir, spread)
+        mask = spread
+    return np.ascontiguousarray(mask[box.slices((grown.y0, grown.x0))])

@@ -1,0 +1,79 @@
+"""Weight of each input pixel in the final drizzle: EXP, ERR, IVM or the user's own maps."""
+
+import numpy as np
+
+from drizzlewb.errors import DataError
+from drizzlewb.grid import Region
+from drizzlewb.steps.prepared import PreparedChip
+
+__all__ = ["weight_box"]
+
+
+def weight_box(
+    prepared: PreparedChip,
+    box: Region,
+    good: np.ndarray,
+    kind: str,
+    scale: float,
+    *,
+    sky_e: float | None = None,
+    factor: float = 1.0,
+) -> np.ndarray:
+    """Weights of the pixels of a box of one chip.
+
+    Definitions are those of DrizzlePac 3.11 (``imageObject.py``: buildEXPmask, buildIVMmask,
+    buildERRmask), with t the exposure time and s the scale ratio: EXP is t; IVM is t²/s⁴ over the
+    background variance, flat²/(dark + sky·flat + read noise²) with the flat taken as 1; ERR is
+    (t/err)²/s⁴. A user's weight map takes the place of the inverse variance.
+
+    Parameters
+    ----------
+    prepared : PreparedChip
+        The chip.
+    box : Region
+        Its pixels.
+    good : ndarray of uint8
+        1 = usable; others get weight 0.
+    kind : {'EXP', 'IVM', 'ERR'}
+        DrizzlePac's ``final_wht_type``.
+    scale : float
+        Output pixel over undistorted input pixel, linear.
+    sky_e : float, optional
+        Sky for the IVM noise, electrons; default, the sky present on the detector.
+    factor : float
+        A numeric ``final_wt_scl``; it multiplies EXP weights only, as in the peer.
+
+    Returns
+    -------
+    ndarray of float32
+        Weights, 0 for unusable pixels.
+
+    Raises
+    ------
+    DataError
+        ERR weights asked for and the file has no ERR extension.
+    """
+    chip = prepared.chip
+    exptime = chip.exptime
+    if kind == "EXP":
+        return good.astype(np.float32) * np.float32(exptime * factor)
+    if kind == "ERR":
+        err = chip.read_err(box)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weight = (np.float32(exptime) / err) ** 2 / np.float32(scale**4)
+        usable = (good != 0) & (err > 0) & np.isfinite(weight)
+        return np.where(usable, weight, np.float32(0))
+    if prepared.weight_map is not None:
+        ivm = prepared.weight_map.values(box)
+        usable = (good != 0) & (ivm > 0) & np.isfinite(ivm)
+        return np.where(usable, ivm * np.float32(exptime**2 / scale**4), np.float32(0))
+    sky = prepared.sky_present if sky_e is None else sky_e
+    variance = chip.dark + max(sky, 0.0) + chip.read_noise**2
+    if variance <= 0:
+        msg = (
+            f"final_wht_type='IVM': the background variance of {chip.path} chip {chip.extver} is "
+            f"{variance:g} e2 (dark {chip.dark:g}, sky {sky:g}, read noise {chip.read_noise:g} e). "
+            "Give rdnoise, or use final_wht_type='EXP'."
+        )
+        raise DataError(msg)
+    return good.astype(np.float32) * np.float32(exptime**2 / scale**4 / variance)
