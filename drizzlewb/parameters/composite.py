@@ -42,8 +42,8 @@ class Place(NamedTuple):
 def _places(task: type["Composite"]) -> dict[str, tuple[Place, ...]]:
     places: dict[str, tuple[Place, ...]] = {}
     for key, field in task.model_fields.items():
-        assert isinstance(field.annotation, type)
-        for name, parameter in declared(field.annotation).items():
+        section: Any = field.annotation
+        for name, parameter in declared(section).items():
             places[name] = (*places.get(name, ()), Place(key, parameter))
     return places
 

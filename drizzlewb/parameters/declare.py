@@ -158,7 +158,6 @@ def param(
     gt: float | None = None,
     le: float | None = None,
     lt: float | None = None,
-    pattern: str | None = None,
 ) -> Any:
     """Declare one parameter as a pydantic field.
 
@@ -181,8 +180,6 @@ def param(
         What drizzlewb does with it; `reason` is required unless honoured.
     ge, gt, le, lt : float, optional
         Range.
-    pattern : str, optional
-        Regular expression that a text must match.
 
     Returns
     -------
@@ -193,7 +190,8 @@ def param(
     if unknown or status not in STATUSES or bool(reason) != (status != "honoured"):
         msg = f"faulty declaration ({meaning!r}): feeds {feeds}, status {status!r}, reason {reason!r}"
         raise TypeError(msg)
-    info = {
+    bounds: Any = {k: v for k, v in (("ge", ge), ("gt", gt), ("le", le), ("lt", lt)) if v is not None}
+    info: Any = {
         "unit": unit,
         "meaning": meaning,
         "advice": advice,
@@ -201,12 +199,9 @@ def param(
         "feeds": list(feeds),
         "status": status,
         "reason": reason,
-        "range": {k: v for k, v in (("ge", ge), ("gt", gt), ("le", le), ("lt", lt)) if v is not None},
+        "range": bounds,
     }
-    bounds: dict[str, Any] = dict(info["range"])
-    return Field(
-        default, description=meaning, json_schema_extra={"drizzlewb": info}, pattern=pattern, **bounds
-    )
+    return Field(default, description=meaning, json_schema_extra={"drizzlewb": info}, **bounds)
 
 
 @dataclass(frozen=True, slots=True)

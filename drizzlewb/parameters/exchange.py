@@ -228,7 +228,9 @@ def _from_flat(keywords: Mapping[str, Any]) -> ParameterSet:
     if known["tweakreg"] <= known["astrodrizzle"]:
         return from_dict({"astrodrizzle": dict(keywords)})
     given = dict(keywords)
-    psets = {key: given.pop(key) or {} for key in ("imagefindcfg", "refimagefindcfg") if key in given}
+    psets: dict[str, Any] = {
+        key: given.pop(key) or {} for key in ("imagefindcfg", "refimagefindcfg") if key in given
+    }
     return from_dict({"tweakreg": given, **psets})
 
 

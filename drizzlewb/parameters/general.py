@@ -1,5 +1,6 @@
 """AstroDrizzle parameters that belong to no single step, and our own that DrizzlePac does not know."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator
@@ -12,6 +13,14 @@ ALL = ("static", "sky", "median", "crmask", "product")
 AFTER_STATIC = ALL[1:]
 
 UNTOUCHED = "inputs are never touched, so there is nothing to copy or restore"
+
+
+def _extensions(value: str) -> str:
+    text = value.strip()
+    if not re.fullmatch(r"([A-Za-z]+\s*,\s*\d+|\d+(\s*,\s*\d+)*)?", text):
+        msg = "write '1', '1,4' or 'sci,2'"
+        raise ValueError(msg)
+    return text
 
 
 class General(Section):
@@ -71,10 +80,9 @@ class General(Section):
         source="drizzlepac/adrizzle.py",
         feeds="product",
     )
-    group: str = param(
+    group: Annotated[str, AfterValidator(_extensions)] = param(
         "",
         meaning="process only these extensions: '1' or 'sci,2'; empty for all",
-        pattern=r"^\s*([A-Za-z]+\s*,\s*\d+|\d+(\s*,\s*\d+)*)?\s*$",
         source="drizzlepac/util.py, _parse_ext_spec",
         feeds=ALL,
     )

@@ -215,15 +215,15 @@ def from_script(text: str) -> ParameterSet:
             if isinstance(value, dict) and set(value) <= set(KEYS):
                 return from_dict(value)
     found: dict[str, dict[str, Any]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call):
+            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
             if name in ("AstroDrizzle", "TweakReg"):
                 key = name.lower()
                 if key in found:
                     msg = f"the script calls {name} more than once: keep one call"
                     raise ParameterError(msg)
-                found[key] = _call(node, name)
+                found[key] = _call(call, name)
     if not found:
         msg = "the script holds no dict `parameters` and no call of AstroDrizzle or TweakReg"
         raise ParameterError(msg)
@@ -235,7 +235,7 @@ def from_script(text: str) -> ParameterSet:
 
 
 def _call(node: ast.Call, name: str) -> dict[str, Any]:
-    keywords = {}
+    keywords: dict[str, Any] = {}
     for keyword in node.keywords:
         if keyword.arg is None:
             keywords |= _plain(keyword.value, f"** of {name}")
