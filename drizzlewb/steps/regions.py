@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from drizzlewb.errors import DataError
 
-__all__ = ["DS9Region", "parse_regions", "read_image_list", "read_regions", "selected"]
+__all__ = ["DS9Region", "parse_angle", "parse_regions", "read_image_list", "read_regions", "selected"]
 
 log = logging.getLogger(__name__)
 
@@ -320,15 +320,30 @@ def _plain(word: str) -> float:
     return value
 
 
-def _sky(word: str, longitude: bool, frame: str) -> float:
-    """Degrees from a decimal number, ``12:34:56.7`` or ``12h34m56.7s``."""
-    match = re.fullmatch(r"([-+]?)(\d+)[:hd](\d+)[:m']([\d.]+)[s\"]?", word)
+def parse_angle(word: str) -> float:
+    """Degrees from ``12:34:56.7`` (as written), ``12h34m56.7s`` (times 15) or ``12d34m56.7s``.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    match = re.fullmatch(r"([-+]?)(\d+)([:hd])(\d+)[:m']([\d.]+)[s\"]?", word)
     if match is None:
+        msg = f"'{word}' is not an angle"
+        raise ValueError(msg)
+    sign, first, kind, second, third = match.groups()
+    value = (float(first) + float(second) / 60 + float(third) / 3600) * (15.0 if kind == "h" else 1.0)
+    return -value if sign == "-" else value
+
+
+def _sky(word: str, longitude: bool, frame: str) -> float:
+    """Degrees of a coordinate; a longitude written with colons is in hours, but for galactic ones."""
+    try:
+        value = parse_angle(word)
+    except ValueError:
         return _plain(word.removesuffix("d"))
-    sign, first, second, third = match.groups()
-    value = float(first) + float(second) / 60 + float(third) / 3600
-    hours = longitude and frame != "galactic" and "d" not in word
-    return (-value if sign == "-" else value) * (15.0 if hours else 1.0)
+    return value * 15.0 if longitude and ":" in word and frame != "galactic" else value
 
 
 def read_image_list(path: str | Path) -> dict[str, list[Path | None]]:
