@@ -196,6 +196,7 @@ def combine(
     nsigma2,
     grow,
     out,
+    n_images=0,
 ):
     """Combine a stack of drizzled images of one grid region into one image.
 
@@ -208,8 +209,8 @@ def combine(
         Their weights, in seconds times s^2 (exposure time times overlap): ``stack * weight`` is
         in electrons.
     maskpt_weight : ndarray, shape (n,), float64
-        A pixel of image k is masked where its weight is not above ``maskpt_weight[k]``. Pass a
-        negative number to mask nothing (``median_newmasks=False``).
+        A pixel of image k is masked where its weight is not above ``maskpt_weight[k]``. A negative
+        number masks nothing but empty pixels (``median_newmasks=False``).
     kind : int
         One of the values of :data:`KINDS`.
     nlow, nhigh : int
@@ -230,6 +231,9 @@ def combine(
         Half-width of that box; 0 applies `nsigma1` everywhere.
     out : ndarray, shape (ny, nx), float32
         Result, in the unit of `stack` (for sum: the sum of the images).
+    n_images : int
+        Number of images of the whole reduction, where `stack` holds only those that touch this
+        region (minmed treats two images in a way of its own); 0: as many as `stack` holds.
 
     Notes
     -----
@@ -248,20 +252,23 @@ def combine(
       That is what the peer's C code sets out to do; it does so in the first column of each row
       only, and its iminmed overwrites it with 0. Here it is done everywhere.
 
-    One image: minmed returns it (the peer refuses). The result at a pixel depends on nothing but
-    the stack within :func:`margin` pixels.
+    A pixel of weight 0 is empty and never a value: images that do not touch the region can be left
+    out of the stack. (Without masks the peer takes empty pixels for zeros.) One image: minmed
+    returns it (the peer refuses). The result at a pixel depends on nothing but the stack within
+    :func:`margin` pixels.
     """
     n, ny, nx = stack.shape
     minmed = kind in (MINMED, IMINMED)
     fill = kind in (IMEDIAN, IMEAN, IMINMED)
-    average = kind in (MEAN, IMEAN) or minmed and n == 2
+    total_n = n_images if n_images > 0 else n
+    average = kind in (MEAN, IMEAN) or (minmed and total_n == 2)
     drop_low = nlow
     drop_high = nhigh
     low_limit = np.float32(lthresh)
     high_limit = np.float32(hthresh)
     if minmed:
         drop_low = 0
-        drop_high = 1 if n > 2 else 0
+        drop_high = 1 if total_n > 2 else 0
         low_limit = -_INF
         high_limit = _INF
     if kind == SUM:
@@ -300,7 +307,7 @@ def combine(
             for k in range(n):
                 row = stack[k, j, i0:i1]
                 w = weight[k, j, i0:i1]
-                _take_good(row, w, maskpt_weight[k], low_limit, high_limit, values[k, :size], count)
+                _take_good(row, w, max(maskpt_weight[k], 0.0), low_limit, high_limit, values[k, :size], count)
                 if minmed:
                     rate = sky[k] / exptime[k]
                     rn2 = read_noise[k] * read_noise[k]
