@@ -13,7 +13,7 @@ from drizzlewb.errors import DataError, ParameterError
 from drizzlewb.parameters.astrodrizzle import GRID_SWITCHES, ReduceParameters
 from drizzlewb.parameters.composite import Composite
 from drizzlewb.parameters.declare import Parameter, bits_text
-from drizzlewb.parameters.keywords import shown, without_call_arguments
+from drizzlewb.parameters.keywords import AVERAGED, shown, without_call_arguments
 from drizzlewb.parameters.tweakreg import AlignParameters
 
 KEYS = ("tweakreg", "imagefindcfg", "refimagefindcfg", "astrodrizzle", "drizzlewb")
@@ -58,7 +58,7 @@ def peer_value(parameter: Parameter, value: Any) -> Any:
         return bits_text(value)
     if parameter.kind == "weight":
         return value if isinstance(value, str) else repr(value)
-    if parameter.name in ("gain", "rdnoise", "exptime"):
+    if parameter.name in AVERAGED:
         return "" if value is None else repr(value)
     return value
 

@@ -10,6 +10,9 @@ from typing import Any
 from drizzlewb.errors import ParameterError
 from drizzlewb.parameters.declare import Parameter, bits_mask
 
+AVERAGED = ("gain", "rdnoise", "exptime")
+"""Overrides of header values, for which DrizzlePac takes a list and averages it."""
+
 BLANK = ("", "none", "indef")
 _YES = ("yes", "true", "y")
 _NO = ("no", "false", "n")
@@ -89,8 +92,10 @@ def coerce(parameter: Parameter, value: Any) -> Any:
                 return value
             msg = "empty"
             raise ValueError(msg)
+        if parameter.name in AVERAGED and isinstance(value, str) and "," in value:
+            return _average(value)
         return _READERS[parameter.kind](value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, ZeroDivisionError) as error:
         raise refusal(parameter, value, str(error)) from None
 
 
@@ -150,11 +155,13 @@ def _number(value: Any) -> float:
     if isinstance(value, bool):
         msg = "a switch"
         raise TypeError(msg)
-    if isinstance(value, str) and "," in value:
-        # gain, rdnoise, exptime: one value per amplifier is averaged without the zeros, as DrizzlePac does
-        numbers = [n for n in map(float, filter(None, map(str.strip, value.split(",")))) if n]
-        return sum(numbers) / len(numbers)
     return float(value)
+
+
+def _average(text: str) -> float:
+    """Mean of one value per amplifier, without the zeros, as DrizzlePac takes it."""
+    numbers = [n for n in map(float, filter(None, map(str.strip, text.split(",")))) if n]
+    return sum(numbers) / len(numbers)
 
 
 def _pair(value: Any) -> tuple[float, float]:
