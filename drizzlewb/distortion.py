@@ -16,13 +16,7 @@ from astropy.wcs import utils as wcs_utils
 from numpy.typing import ArrayLike, NDArray
 
 from drizzlewb.errors import DataError
-from drizzlewb.kernels.transform import (
-    PackedWCS,
-    inverse_points,
-    map_points,
-    map_rows,
-    tan_homography,
-)
+from drizzlewb.kernels.transform import PackedWCS, inverse_points, map_points, map_row
 
 __all__ = [
     "footprint",
@@ -115,11 +109,50 @@ def pack(wcs: WCS, shape: tuple[int, int], header=None, primary=None) -> PackedW
 
 
 def homography(chip: PackedWCS, grid: PackedWCS) -> NDArray[np.float64]:
-    """(3, 3) homography from a chip's focal offsets to a linear TAN WCS's zero-based pixels.
+    """Homography from the focal offsets of a chip to the undistorted pixels of another WCS.
 
-    See `drizzlewb.kernels.transform.tan_homography`; `grid`'s distortion does not count.
+    Parameters
+    ----------
+    chip, grid : PackedWCS
+        Of `grid` only the linear part counts.
+
+    Returns
+    -------
+    (3, 3) float64
+        ``[X, Y, W] = h @ [u, v, 1]``, zero-based output pixel ``(X/W, Y/W)``; W > 0 in front of the
+        grid's tangent plane.
+
+    Notes
+    -----
+    A direction is ``xi * east + eta * north + pole`` in the frame of a tangent point; the product of
+    the two frames is written with differences of angles, so that near tangent points lose no digits.
     """
-    return tan_homography(chip, grid)
+    da, d1, d0 = np.radians((chip.crval[0] - grid.crval[0], chip.crval[1], grid.crval[1])).tolist()
+    sa, ca, s1, c1, s0, c0 = (
+        math.sin(da),
+        math.cos(da),
+        math.sin(d1),
+        math.cos(d1),
+        math.sin(d0),
+        math.cos(d0),
+    )
+    versine = 2.0 * math.sin(0.5 * da) ** 2
+    sd = math.sin(d1 - d0)
+    frames = np.array(
+        [
+            [ca, -s1 * sa, c1 * sa],
+            [s0 * sa, c0 * c1 + s0 * s1 * ca, sd + c1 * s0 * versine],
+            [-c0 * sa, -sd + s1 * c0 * versine, s0 * s1 + c0 * c1 * ca],
+        ]
+    )
+    rad = math.pi / 180.0
+    (a, b), (c, d) = (grid.cd * rad).tolist()
+    det = a * d - b * c
+    cx, cy = grid.crpix.tolist()
+    to_pixel = np.array([[d / det, -b / det, cx], [-c / det, a / det, cy], [0.0, 0.0, 1.0]])
+    to_plane = np.eye(3)
+    to_plane[:2, :2] = chip.cd * rad
+    return to_pixel @ frames @ to_plane
 
 
 def linear(packed: PackedWCS) -> PackedWCS:
@@ -308,7 +341,8 @@ def pixel_area_map(packed: PackedWCS, region) -> NDArray[np.float64]:
     y0, y1, x0, x1 = region
     cu = np.empty((y1 - y0 + 1, x1 - x0 + 1))
     cv = np.empty_like(cu)
-    map_rows(packed, np.eye(3), int(y0), -0.5, -0.5, int(x0), cu, cv)
+    for k in range(cu.shape[0]):
+        map_row(packed, np.eye(3), float(y0 + k) - 0.5, -0.5, int(x0), int(x1) + 1, cu[k], cv[k])
     # Half the cross product of the diagonals.
     area = 0.5 * (
         (cu[1:, 1:] - cu[:-1, :-1]) * (cv[1:, :-1] - cv[:-1, 1:])

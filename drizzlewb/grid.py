@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from drizzlewb import distortion
 from drizzlewb.errors import DataError, ParameterError
-from drizzlewb.kernels.transform import PackedWCS, border_bounds, invert_homography, tan_homography
+from drizzlewb.kernels.transform import PackedWCS, inverse_points, map_points
 
 __all__ = ["OutputGrid", "Region", "chip_box", "grid_region", "output_grid"]
 
@@ -181,7 +182,12 @@ class OutputGrid:
         if None in shape:
             msg = "Reading an output grid: the header has no NAXIS1 and NAXIS2; give an image's header."
             raise DataError(msg)
-        packed = distortion.pack(WCS(header, fobj=fits.HDUList()), shape)
+        # The linear part alone: a header does not bring the tables that its other cards may name.
+        linear = fits.Header()
+        for card in header.cards:
+            if re.fullmatch(r"(CTYPE|CUNIT|CRPIX|CRVAL|CDELT|LONPOLE|LATPOLE|PV|PC|CD)[0-9_]*", card.keyword):
+                linear[card.keyword] = card.value
+        packed = distortion.pack(WCS(linear), shape)
         radesys = str(header.get("RADESYS", header.get("RADECSYS", "ICRS")))
         return cls(_undistorted(packed, "the header"), shape, radesys)
 
@@ -316,10 +322,10 @@ def chip_box(
     if region.empty:
         return Region(0, 0, 0, 0)
     ny, nx = chip_shape
-    h = tan_homography(chip_wcs, grid_wcs)
+    h = distortion.homography(chip_wcs, grid_wcs)
     reach = margin + 1.0
-    bx0, bx1, by0, by1, bow = border_bounds(
-        chip_wcs, h, False, -0.5 - reach, nx - 0.5 + reach, -0.5 - reach, ny - 0.5 + reach, _SIDES
+    bx0, bx1, by0, by1, bow = _border_bounds(
+        map_points, chip_wcs, h, -0.5 - reach, nx - 0.5 + reach, -0.5 - reach, ny - 0.5 + reach
     )
     whole = Region(0, ny, 0, nx)
     x0, x1, y0, y1 = region.x0 - 0.5, region.x1 - 0.5, region.y0 - 0.5, region.y1 - 0.5
@@ -329,7 +335,7 @@ def chip_box(
         y0, y1 = max(y0, by0 - bow - 0.5), min(y1, by1 + bow + 0.5)
         if x0 >= x1 or y0 >= y1:
             return Region(0, 0, 0, 0)
-    px0, px1, py0, py1, bow = border_bounds(chip_wcs, invert_homography(h), True, x0, x1, y0, y1, _SIDES)
+    px0, px1, py0, py1, bow = _border_bounds(inverse_points, chip_wcs, h, x0, x1, y0, y1)
     if not math.isfinite(bow):
         # The border leaves the sky on which the chip's map can be inverted: take all of the chip.
         return whole
@@ -371,9 +377,9 @@ def grid_region(
     box = Region(0, *chip_shape[:1], 0, chip_shape[1]) if box is None else box
     if box.empty:
         return Region(0, 0, 0, 0)
-    h = tan_homography(chip_wcs, grid.wcs)
-    x0, x1, y0, y1, bow = border_bounds(
-        chip_wcs, h, False, box.x0 - 0.5, box.x1 - 0.5, box.y0 - 0.5, box.y1 - 0.5, _SIDES
+    h = distortion.homography(chip_wcs, grid.wcs)
+    x0, x1, y0, y1, bow = _border_bounds(
+        map_points, chip_wcs, h, box.x0 - 0.5, box.x1 - 0.5, box.y0 - 0.5, box.y1 - 0.5
     )
     if not math.isfinite(bow):
         # Part of the box lies behind the tangent plane: nothing smaller than the grid is safe.
@@ -385,6 +391,29 @@ def grid_region(
         math.floor(x0 - slack + 0.5),
         math.floor(x1 + slack + 0.5) + 1,
     ).clip(grid.shape)
+
+
+# A unit square's border: four sides of samples (side, sample).
+_STEPS = np.linspace(0.0, 1.0, _SIDES + 1)
+_SQUARE_X = np.array([_STEPS, _STEPS, 0.0 * _STEPS, 0.0 * _STEPS + 1.0])
+_SQUARE_Y = np.array([0.0 * _STEPS, 0.0 * _STEPS + 1.0, _STEPS, _STEPS])
+
+
+def _border_bounds(transform, wcs, h, x0, x1, y0, y1):
+    """Bounds of the image of a rectangle under `map_points` or `inverse_points`, and its bow.
+
+    The map is one-to-one, so that the image of the border bounds the image of the rectangle. The bow
+    is the largest second difference between neighbouring samples: between samples the curve leaves
+    its chord by at most about an eighth of it. All are NaN if any point is.
+    """
+    x = (x0 + (x1 - x0) * _SQUARE_X).ravel()
+    y = (y0 + (y1 - y0) * _SQUARE_Y).ravel()
+    transform(wcs, h, x, y, x, y)
+    mapped = np.stack([x, y])
+    sides = mapped.reshape(2, 4, _SIDES + 1)
+    bow = np.abs(sides[:, :, 2:] - 2.0 * sides[:, :, 1:-1] + sides[:, :, :-2]).max()
+    (low_x, low_y), (high_x, high_y) = mapped.min(axis=1).tolist(), mapped.max(axis=1).tolist()
+    return low_x, high_x, low_y, high_y, float(bow)
 
 
 def _corners(chip, coeffs):
@@ -485,7 +514,7 @@ def _undistorted(packed: PackedWCS, what: str) -> PackedWCS:
             "planes. Resample it to TAN, or set the grid by ra, dec, scale, rot and size."
         )
         raise DataError(msg)
-    if packed.sip_a.shape[0] > 1 or packed.npol_x.size or packed.d2im_x.size:
+    if packed.sip_a.shape[0] > 1 or packed.npol_x.size or packed.d2im_x.size or packed.d2im_y.size:
         log.warning("The distortion of %s is left aside: its linear part gives the output plane", what)
     return distortion.linear(packed)
 

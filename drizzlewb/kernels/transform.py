@@ -23,16 +23,11 @@ from drizzlewb.kernels.jit import kernel
 
 __all__ = [
     "PackedWCS",
-    "border_bounds",
-    "focal_point",
     "inverse_points",
     "invert_homography",
     "map_point",
     "map_points",
-    "map_rows",
     "map_row",
-    "tan_homography",
-    "unfocal_point",
 ]
 
 
@@ -86,10 +81,10 @@ _QUINTIC = np.ascontiguousarray(np.linalg.inv(np.vander(np.arange(-2.0, 4.0), in
 
 
 @kernel
-def _table_value(table, axes, x, y):
+def _table_value(table, axes, row, x, y):
     ny, nx = table.shape
-    tx = min(max(axes[0] * x + axes[1], 0.0), nx - 1.0)
-    ty = min(max(axes[2] * y + axes[3], 0.0), ny - 1.0)
+    tx = min(max(axes[row, 0] * x + axes[row, 1], 0.0), nx - 1.0)
+    ty = min(max(axes[row, 2] * y + axes[row, 3], 0.0), ny - 1.0)
     i = int(tx)
     j = int(ty)
     i1 = min(i + 1, nx - 1)
@@ -107,107 +102,105 @@ def _grid_cell(t, n):
 
 
 @kernel
+def _quintic_weight(k, s):
+    return (
+        (((_QUINTIC[5, k] * s + _QUINTIC[4, k]) * s + _QUINTIC[3, k]) * s + _QUINTIC[2, k]) * s
+        + _QUINTIC[1, k]
+    ) * s + _QUINTIC[0, k]
+
+
+@kernel
 def _grid_value(grid, i, j, s, t):
-    # Tensor product of quintics: collapse the six rows, then the six columns.
     value = 0.0
-    for b in range(5, -1, -1):
+    for m in range(6):
         line = 0.0
-        for a in range(5, -1, -1):
-            coefficient = 0.0
-            for m in range(6):
-                node = 0.0
-                for k in range(6):
-                    node += _QUINTIC[a, k] * grid[j - 2 + m, i - 2 + k]
-                coefficient += _QUINTIC[b, m] * node
-            line = line * s + coefficient
-        value = value * t + line
+        for k in range(6):
+            line += _quintic_weight(k, s) * grid[j - 2 + m, i - 2 + k]
+        value += _quintic_weight(m, t) * line
     return value
 
 
 @kernel
-def focal_point(wcs, x, y):
-    """Focal-plane offsets (u, v) in pixels from CRPIX of the chip pixel (x, y).
-
-    Parameters
-    ----------
-    wcs : PackedWCS
-    x, y : float
-        Zero-based pixel; it need not lie on the chip.
-
-    Returns
-    -------
-    u, v : float
-        NaN where x or y is not finite, or outside the samples of a projection that is not TAN.
-    """
+def _focal(
+    x, y, crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, grid_x, grid_y, grid_axes
+):
+    # Takes the arrays one by one: reading them out of the tuple counts references, which costs
+    # several times what the arithmetic does.
     if not (abs(x) < 1e8 and abs(y) < 1e8):
         return np.nan, np.nan
-    if wcs.grid_x.size > 0:
-        ny, nx = wcs.grid_x.shape
-        tx = (x - wcs.grid_axes[0]) / wcs.grid_axes[1]
-        ty = (y - wcs.grid_axes[2]) / wcs.grid_axes[3]
+    if grid_x.size > 0:
+        ny, nx = grid_x.shape
+        tx = (x - grid_axes[0]) / grid_axes[1]
+        ty = (y - grid_axes[2]) / grid_axes[3]
         if not (0.0 <= tx < nx - 1.0 and 0.0 <= ty < ny - 1.0):
             return np.nan, np.nan
         i = _grid_cell(tx, nx)
         j = _grid_cell(ty, ny)
-        u = x - wcs.crpix[0] + _grid_value(wcs.grid_x, i, j, tx - i, ty - j)
-        v = y - wcs.crpix[1] + _grid_value(wcs.grid_y, i, j, tx - i, ty - j)
+        u = x - crpix[0] + _grid_value(grid_x, i, j, tx - i, ty - j)
+        v = y - crpix[1] + _grid_value(grid_y, i, j, tx - i, ty - j)
         return u, v
     xd = x
     yd = y
-    if wcs.d2im_x.size > 0:
-        xd += _table_value(wcs.d2im_x, wcs.table_axes[2], x, y)
-    if wcs.d2im_y.size > 0:
-        yd += _table_value(wcs.d2im_y, wcs.table_axes[3], x, y)
-    p = xd - wcs.sip_ref[0]
-    q = yd - wcs.sip_ref[1]
-    n = wcs.sip_a.shape[0] - 1
+    if d2im_x.size > 0:
+        xd += _table_value(d2im_x, axes, np.int64(2), x, y)
+    if d2im_y.size > 0:
+        yd += _table_value(d2im_y, axes, np.int64(3), x, y)
+    p = xd - sip_ref[0]
+    q = yd - sip_ref[1]
+    n = sip_a.shape[0] - 1
     fx = 0.0
     fy = 0.0
     for i in range(n, -1, -1):
         a = 0.0
         b = 0.0
         for j in range(n - i, -1, -1):
-            a = a * q + wcs.sip_a[i, j]
-            b = b * q + wcs.sip_b[i, j]
+            a = a * q + sip_a[i, j]
+            b = b * q + sip_b[i, j]
         fx = fx * p + a
         fy = fy * p + b
-    if wcs.npol_x.size > 0:
-        fx += _table_value(wcs.npol_x, wcs.table_axes[0], xd, yd)
-    if wcs.npol_y.size > 0:
-        fy += _table_value(wcs.npol_y, wcs.table_axes[1], xd, yd)
-    return xd - wcs.crpix[0] + fx, yd - wcs.crpix[1] + fy
+    if npol_x.size > 0:
+        fx += _table_value(npol_x, axes, np.int64(0), xd, yd)
+    if npol_y.size > 0:
+        fy += _table_value(npol_y, axes, np.int64(1), xd, yd)
+    return xd - crpix[0] + fx, yd - crpix[1] + fy
 
 
 @kernel
-def map_point(wcs, h, x, y):
-    """Output pixel of the chip pixel (x, y).
+def map_points(wcs, h, x, y, out_x, out_y):
+    """Output pixels of many chip pixels.
 
     Parameters
     ----------
     wcs : PackedWCS
     h : (3, 3) float64
-        Homography from focal offsets to output pixels.
-    x, y : float
-        Zero-based chip pixel.
-
-    Returns
-    -------
-    x, y : float
-        Zero-based output pixel; NaN behind the output's tangent plane.
+        Homography from focal offsets to output pixels; the identity gives focal offsets.
+    x, y : (n,) float64
+        Zero-based chip pixels; they need not lie on the chip.
+    out_x, out_y : (n,) float64
+        Zero-based output pixels; NaN where x or y is not finite, behind the output's tangent plane,
+        and outside the samples of a projection that is not TAN.
     """
-    u, v = focal_point(wcs, x, y)
-    w = h[2, 0] * u + h[2, 1] * v + h[2, 2]
-    if not w > 0.0:
-        return np.nan, np.nan
-    r = 1.0 / w
-    return (h[0, 0] * u + h[0, 1] * v + h[0, 2]) * r, (h[1, 0] * u + h[1, 1] * v + h[1, 2]) * r
+    c, r, a, b = wcs.crpix, wcs.sip_ref, wcs.sip_a, wcs.sip_b
+    n0, n1, d0, d1, t = wcs.npol_x, wcs.npol_y, wcs.d2im_x, wcs.d2im_y, wcs.table_axes
+    g0, g1, g2 = wcs.grid_x, wcs.grid_y, wcs.grid_axes
+    for k in range(x.size):
+        u, v = _focal(x[k], y[k], c, r, a, b, n0, n1, d0, d1, t, g0, g1, g2)
+        w = h[2, 0] * u + h[2, 1] * v + h[2, 2]
+        q = 1.0 / w if w > 0.0 else np.nan
+        out_x[k] = (h[0, 0] * u + h[0, 1] * v + h[0, 2]) * q
+        out_y[k] = (h[1, 0] * u + h[1, 1] * v + h[1, 2]) * q
 
 
 @kernel
-def map_points(wcs, h, x, y, out_x, out_y):
-    """Output pixels of many chip pixels: `map_point` for each element of 1-D float64 arrays."""
-    for k in range(x.size):
-        out_x[k], out_y[k] = map_point(wcs, h, x[k], y[k])
+def map_point(wcs, h, x, y):
+    """Output pixel (x, y) of one chip pixel: `map_points` for a single point."""
+    c, r, a, b = wcs.crpix, wcs.sip_ref, wcs.sip_a, wcs.sip_b
+    n0, n1, d0, d1, t = wcs.npol_x, wcs.npol_y, wcs.d2im_x, wcs.d2im_y, wcs.table_axes
+    g0, g1, g2 = wcs.grid_x, wcs.grid_y, wcs.grid_axes
+    u, v = _focal(x, y, c, r, a, b, n0, n1, d0, d1, t, g0, g1, g2)
+    w = h[2, 0] * u + h[2, 1] * v + h[2, 2]
+    q = 1.0 / w if w > 0.0 else np.nan
+    return (h[0, 0] * u + h[0, 1] * v + h[0, 2]) * q, (h[1, 0] * u + h[1, 1] * v + h[1, 2]) * q
 
 
 @kernel
@@ -269,7 +262,20 @@ def _add_table_row(table, axes, y, xs, out):
     # out += the table along the row y, at the pixels xs.
     ny, nx = table.shape
     ty = min(max(axes[2] * y + axes[3], 0.0), ny - 1.0)
-    k = 0
+    if axes[0] > 0.125:
+        # Nodes at every pixel (old D2IM files): runs would not pay.
+        j = int(ty)
+        j1 = min(j + 1, ny - 1)
+        wy = ty - j
+        for k in range(xs.size):
+            t = min(max(axes[0] * xs[k] + axes[1], 0.0), nx - 1.0)
+            i = int(t)
+            i1 = min(i + 1, nx - 1)
+            a = table[j, i] * (1.0 - wy) + table[j1, i] * wy
+            b = table[j, i1] * (1.0 - wy) + table[j1, i1] * wy
+            out[k] += a + (b - a) * (t - i)
+        return
+    k = np.int64(0)
     while k < xs.size:
         c = _node_cell(axes[0], axes[1], nx, xs[k])
         e = _run_end(xs, k, _cell_end(axes[0], axes[1], nx, c))
@@ -283,25 +289,8 @@ def _add_table_row(table, axes, y, xs, out):
 
 @kernel
 def _project_run(h, cx, cy, ref, xs, ys):
-    # In place: xs holds x'; quintics cx, cy in x' - ref give the focal offsets.
-    a0, a1, a2, a3, a4, a5 = cx[0], cx[1], cx[2], cx[3], cx[4], cx[5]
-    b0, b1, b2, b3, b4, b5 = cy[0], cy[1], cy[2], cy[3], cy[4], cy[5]
-    h00, h01, h02 = h[0, 0], h[0, 1], h[0, 2]
-    h10, h11, h12 = h[1, 0], h[1, 1], h[1, 2]
-    h20, h21, h22 = h[2, 0], h[2, 1], h[2, 2]
-    for k in range(xs.size):
-        w = xs[k] - ref
-        u = ((((a5 * w + a4) * w + a3) * w + a2) * w + a1) * w + a0
-        v = ((((b5 * w + b4) * w + b3) * w + b2) * w + b1) * w + b0
-        t = h20 * u + h21 * v + h22
-        r = 1.0 / t if t > 0.0 else np.nan
-        xs[k] = (h00 * u + h01 * v + h02) * r
-        ys[k] = (h10 * u + h11 * v + h12) * r
-
-
-@kernel
-def _project_run_d(h, cx, cy, ref, xs, ys):
-    # As _project_run, with the D2IM shift d in y, which ys holds: sum of d**k times polynomial k.
+    # In place. xs holds x' and ys the D2IM shift d of y: the focal offsets are the sum over k of d**k
+    # times the polynomial c[k] in x' - ref.
     a0, a1, a2, a3, a4, a5 = cx[0, 0], cx[0, 1], cx[0, 2], cx[0, 3], cx[0, 4], cx[0, 5]
     b0, b1, b2, b3, b4, b5 = cy[0, 0], cy[0, 1], cy[0, 2], cy[0, 3], cy[0, 4], cy[0, 5]
     c0, c1, c2, c3, c4 = cx[1, 0], cx[1, 1], cx[1, 2], cx[1, 3], cx[1, 4]
@@ -348,6 +337,8 @@ def _add_npol(table, axes, xd, y, ref, c):
 @kernel
 def _one_table_row(table, axes, y, reach):
     # Whether every y within reach lies between the same two rows of nodes.
+    if table.size == 0:
+        return True
     low = np.floor(axes[2] * (y - reach) + axes[3])
     high = np.floor(axes[2] * (y + reach) + axes[3])
     return low == high or high < 0.0 or low >= table.shape[0] - 1.0
@@ -357,7 +348,7 @@ def _one_table_row(table, axes, y, reach):
 def _collapse(sip, q, rows):
     # rows[k, i] = 1/k! d^k/dq^k of sum_j sip[i, j] q^j, for k = 0, 1, 2.
     n = sip.shape[0] - 1
-    for i in range(n + 1):
+    for i in range(6):
         f = 0.0
         df = 0.0
         ddf = 0.0
@@ -371,58 +362,33 @@ def _collapse(sip, q, rows):
 
 
 @kernel
-def _map_sampled_row(wcs, h, y, out_x, out_y):
-    # A projection that is not TAN: along a row each cell of the samples is a quintic.
-    ny, nx = wcs.grid_x.shape
-    x0 = wcs.grid_axes[0]
-    step = wcs.grid_axes[1]
-    ty = (y - wcs.grid_axes[2]) / wcs.grid_axes[3]
-    if not 0.0 <= ty < ny - 1.0:
-        out_x[:] = np.nan
-        out_y[:] = np.nan
-        return
-    j = _grid_cell(ty, ny)
-    t = ty - j
-    cx = np.empty(6)
-    cy = np.empty(6)
-    row = np.empty((2, 6))
-    k = 0
-    while k < out_x.size:
-        # Cells as runs, like those of the tables.
-        cell = _node_cell(1.0 / step, -x0 / step, nx, out_x[k])
-        e = _run_end(out_x, k, _cell_end(1.0 / step, -x0 / step, nx, cell))
-        if cell < 0 or cell >= nx - 1:
-            out_x[k:e] = np.nan
-            out_y[k:e] = np.nan
-            k = e
-            continue
-        i = min(max(cell, 2), nx - 4)
-        for a in range(6):
-            for g in range(2):
-                grid = wcs.grid_x if g == 0 else wcs.grid_y
-                node = 0.0
-                for b in range(5, -1, -1):
-                    c = 0.0
-                    for m in range(6):
-                        c += _QUINTIC[b, m] * grid[j - 2 + m, i - 2 + a]
-                    node = node * t + c
-                row[g, a] = node
+def _sample_cell(grid, axes, y, x, c):
+    # A projection that is not TAN: c[0] becomes the quintic in x - ref of the samples' cell at x along
+    # the row y; NaN outside. Returns ref and the x at which the cell ends.
+    ny, nx = grid.shape
+    x0 = axes[0]
+    step = axes[1]
+    ty = (y - axes[2]) / axes[3]
+    cell = _node_cell(1.0 / step, -x0 / step, nx, x)
+    inside = 0.0 <= ty < ny - 1.0 and 0 <= cell < nx - 1
+    i = min(max(cell, 2), nx - 4)
+    j = _grid_cell(max(min(ty, ny - 1.0), 0.0), ny)
+    ref = x0 + step * i
+    for a in range(6):
+        c[0, a] = 0.0
+        c[1, a] = 0.0
+        c[2, a] = 0.0
+    for k in range(6):
+        node = 0.0
+        for m in range(6):
+            node += _quintic_weight(m, ty - j) * grid[j - 2 + m, i - 2 + k]
         power = 1.0
         for a in range(6):
-            u = 0.0
-            v = 0.0
-            for b in range(6):
-                u += _QUINTIC[a, b] * row[0, b]
-                v += _QUINTIC[a, b] * row[1, b]
-            cx[a] = u * power
-            cy[a] = v * power
+            c[0, a] += _QUINTIC[a, k] * node * power
             power /= step
-        ref = x0 + step * i
-        cx[0] += ref - wcs.crpix[0]
-        cx[1] += 1.0
-        cy[0] += y - wcs.crpix[1]
-        _project_run(h, cx, cy, ref, out_x[k:e], out_y[k:e])
-        k = e
+    if not inside:
+        c[0, 0] = np.nan
+    return ref, _cell_end(1.0 / step, -x0 / step, nx, cell)
 
 
 @kernel
@@ -452,117 +418,63 @@ def map_row(wcs, h, y, xoff, i0, i1, out_x, out_y):
         return
     xs = out_x[:n]
     ys = out_y[:n]
+    sampled = wcs.grid_x.size > 0
+    npol_x, npol_y, axes = wcs.npol_x, wcs.npol_y, wcs.table_axes
+    whole = wcs.sip_a.shape[0] <= 6
+    if wcs.d2im_y.size > 0 and whole:
+        reach = wcs.d2im_limits[1]
+        whole = (
+            wcs.d2im_limits[2] > 0.0
+            and _one_table_row(npol_x, axes[0], y, reach)
+            and _one_table_row(npol_y, axes[1], y, reach)
+        )
+    fill = 0.0 if whole else y
     for k in range(n):
         xs[k] = float(i0 + k) + xoff
-    if wcs.grid_x.size > 0:
-        _map_sampled_row(wcs, h, y, xs, ys)
-        return
-    order = wcs.sip_a.shape[0] - 1
-    shifts = wcs.d2im_y.size > 0
-    reach = wcs.d2im_limits[1]
-    npol = wcs.npol_x.size > 0 or wcs.npol_y.size > 0
-    whole = order <= 5
-    if shifts and whole:
-        whole = wcs.d2im_limits[2] > 0.0
-        if wcs.npol_x.size > 0:
-            whole = whole and _one_table_row(wcs.npol_x, wcs.table_axes[0], y, reach)
-        if wcs.npol_y.size > 0:
-            whole = whole and _one_table_row(wcs.npol_y, wcs.table_axes[1], y, reach)
+        ys[k] = fill
     if not whole:
-        for k in range(n):
-            xs[k], ys[k] = map_point(wcs, h, xs[k], y)
+        # A high order of SIP, or a row whose D2IM shifts straddle a row of NPOL nodes.
+        map_points(wcs, h, xs, ys, xs, ys)
         return
-    if shifts:
-        ys[:] = 0.0
-        _add_table_row(wcs.d2im_y, wcs.table_axes[3], y, xs, ys)
-    if wcs.d2im_x.size > 0:
-        raw = xs.copy()
-        _add_table_row(wcs.d2im_x, wcs.table_axes[2], y, raw, xs)
     ref = wcs.sip_ref[0]
-    rows = np.zeros((2, 3, 6))
-    _collapse(wcs.sip_a, y - wcs.sip_ref[1], rows[0])
-    _collapse(wcs.sip_b, y - wcs.sip_ref[1], rows[1])
-    rows[0, 0, 0] += ref - wcs.crpix[0]
-    rows[0, 0, 1] += 1.0
-    rows[1, 0, 0] += y - wcs.crpix[1]
-    rows[1, 1, 0] += 1.0
-    cells = rows.copy() if npol else rows
-    k = 0
+    rows = np.empty((2, 3, 6))
+    cells = np.empty((2, 3, 6))
+    if not sampled:
+        if wcs.d2im_y.size > 0:
+            _add_table_row(wcs.d2im_y, axes[3], y, xs, ys)
+        if wcs.d2im_x.size > 0:
+            raw = np.empty(n)
+            for k in range(n):
+                raw[k] = xs[k]
+            _add_table_row(wcs.d2im_x, axes[2], y, raw, xs)
+        _collapse(wcs.sip_a, y - wcs.sip_ref[1], rows[0])
+        _collapse(wcs.sip_b, y - wcs.sip_ref[1], rows[1])
+        rows[0, 0, 0] += ref - wcs.crpix[0]
+        rows[0, 0, 1] += 1.0
+        rows[1, 0, 0] += y - wcs.crpix[1]
+        rows[1, 1, 0] += 1.0
+    k = np.int64(0)
     while k < n:
-        e = n
-        if npol:
-            cells[:] = rows
-            limit = np.inf
-            if wcs.npol_x.size > 0:
-                limit = _add_npol(wcs.npol_x, wcs.table_axes[0], xs[k], y, ref, cells[0])
-            if wcs.npol_y.size > 0:
-                limit = min(limit, _add_npol(wcs.npol_y, wcs.table_axes[1], xs[k], y, ref, cells[1]))
-            e = _run_end(xs, k, limit)
-        if shifts:
-            _project_run_d(h, cells[0], cells[1], ref, xs[k:e], ys[k:e])
+        limit = np.inf
+        if sampled:
+            ref, limit = _sample_cell(wcs.grid_x, wcs.grid_axes, y, xs[k], cells[0])
+            ref, limit = _sample_cell(wcs.grid_y, wcs.grid_axes, y, xs[k], cells[1])
+            cells[0, 0, 0] += ref - wcs.crpix[0]
+            cells[0, 0, 1] += 1.0
+            cells[1, 0, 0] += y - wcs.crpix[1]
         else:
-            _project_run(h, cells[0, 0], cells[1, 0], ref, xs[k:e], ys[k:e])
+            # Element by element: an assignment of arrays compiles 7 s of error formatting with it.
+            for g in range(2):
+                for m in range(3):
+                    for i in range(6):
+                        cells[g, m, i] = rows[g, m, i]
+            if npol_x.size > 0:
+                limit = _add_npol(npol_x, axes[0], xs[k], y, ref, cells[0])
+            if npol_y.size > 0:
+                limit = min(limit, _add_npol(npol_y, axes[1], xs[k], y, ref, cells[1]))
+        e = _run_end(xs, k, limit)
+        _project_run(h, cells[0], cells[1], ref, xs[k:e], ys[k:e])
         k = e
-
-
-@kernel
-def map_rows(wcs, h, y0, yoff, xoff, i0, out_x, out_y):
-    """`map_row` for consecutive rows: pixels (i0 + k + xoff, y0 + j + yoff) to out[j, k]."""
-    for j in range(out_x.shape[0]):
-        map_row(wcs, h, float(y0 + j) + yoff, xoff, i0, i0 + out_x.shape[1], out_x[j], out_y[j])
-
-
-@kernel
-def tan_homography(chip, grid):
-    """Homography from the focal offsets of one WCS to the undistorted pixels of another.
-
-    Parameters
-    ----------
-    chip, grid : PackedWCS
-        Of `grid` only the linear part counts.
-
-    Returns
-    -------
-    (3, 3) float64
-        ``[X, Y, W] = h @ [u, v, 1]``; W > 0 in front of the grid's tangent plane.
-
-    Notes
-    -----
-    A direction is ``xi * east + eta * north + pole`` in the frame of a tangent point; the product of
-    two frames is written with differences of angles so that near tangent points lose no digits.
-    """
-    rad = np.pi / 180.0
-    da = (chip.crval[0] - grid.crval[0]) * rad
-    d1 = chip.crval[1] * rad
-    d0 = grid.crval[1] * rad
-    sa, ca = np.sin(da), np.cos(da)
-    s1, c1, s0, c0 = np.sin(d1), np.cos(d1), np.sin(d0), np.cos(d0)
-    versine = 2.0 * np.sin(0.5 * da) ** 2
-    sd = np.sin(d1 - d0)
-    f = np.empty((3, 3))
-    f[0, 0] = ca
-    f[0, 1] = -s1 * sa
-    f[0, 2] = c1 * sa
-    f[1, 0] = s0 * sa
-    f[1, 1] = c0 * c1 + s0 * s1 * ca
-    f[1, 2] = sd + c1 * s0 * versine
-    f[2, 0] = -c0 * sa
-    f[2, 1] = -sd + s1 * c0 * versine
-    f[2, 2] = s0 * s1 + c0 * c1 * ca
-    cd = grid.cd
-    det = cd[0, 0] * cd[1, 1] - cd[0, 1] * cd[1, 0]
-    h = np.empty((3, 3))
-    for j in range(3):
-        if j < 2:
-            xi = (f[0, 0] * chip.cd[0, j] + f[0, 1] * chip.cd[1, j]) * rad
-            eta = (f[1, 0] * chip.cd[0, j] + f[1, 1] * chip.cd[1, j]) * rad
-            w = (f[2, 0] * chip.cd[0, j] + f[2, 1] * chip.cd[1, j]) * rad
-        else:
-            xi, eta, w = f[0, 2], f[1, 2], f[2, 2]
-        h[0, j] = (cd[1, 1] * xi - cd[0, 1] * eta) / (det * rad) + grid.crpix[0] * w
-        h[1, j] = (cd[0, 0] * eta - cd[1, 0] * xi) / (det * rad) + grid.crpix[1] * w
-        h[2, j] = w
-    return h
 
 
 @kernel
@@ -581,59 +493,8 @@ def invert_homography(h):
 
 
 @kernel
-def unfocal_point(wcs, u, v):
-    """Chip pixel whose focal offsets are (u, v): Newton's method to a step below 1e-10 px.
-
-    Returns
-    -------
-    x, y : float
-        NaN where the method does not converge or the distortion folds over (far off the chip).
-    """
-    x = wcs.crpix[0] + u
-    y = wcs.crpix[1] + v
-    if wcs.grid_x.size > 0:
-        # The first guess must lie inside the samples; the outermost cells are left free.
-        ny, nx = wcs.grid_x.shape
-        gx, sx, gy, sy = wcs.grid_axes[0], wcs.grid_axes[1], wcs.grid_axes[2], wcs.grid_axes[3]
-        x = min(max(x, gx + sx), gx + sx * (nx - 2))
-        y = min(max(y, gy + sy), gy + sy * (ny - 2))
-    xx, xy, yx, yy = 1.0, 0.0, 0.0, 1.0
-    for turn in range(40):
-        fu, fv = focal_point(wcs, x, y)
-        ru = fu - u
-        rv = fv - v
-        if turn == 0 or turn == 2 or turn % 8 == 5:
-            # The Jacobian by differences; between its refreshes it is good to 1e-3.
-            au, av = focal_point(wcs, x + 0.5, y)
-            bu, bv = focal_point(wcs, x - 0.5, y)
-            cu, cv = focal_point(wcs, x, y + 0.5)
-            du, dv = focal_point(wcs, x, y - 0.5)
-            xx, xy, yx, yy = au - bu, cu - du, av - bv, cv - dv
-        det = xx * yy - xy * yx
-        if not det > 0.1:
-            return np.nan, np.nan
-        dx = (yy * ru - xy * rv) / det
-        dy = (xx * rv - yx * ru) / det
-        x -= dx
-        y -= dy
-        if abs(dx) + abs(dy) < 1e-10 * max(1.0, 1e-3 * (abs(x) + abs(y))):
-            return x, y
-    return np.nan, np.nan
-
-
-@kernel
-def _inverse_point(wcs, hinv, ox, oy):
-    w = hinv[2, 0] * ox + hinv[2, 1] * oy + hinv[2, 2]
-    if not w > 0.0:
-        return np.nan, np.nan
-    u = (hinv[0, 0] * ox + hinv[0, 1] * oy + hinv[0, 2]) / w
-    v = (hinv[1, 0] * ox + hinv[1, 1] * oy + hinv[1, 2]) / w
-    return unfocal_point(wcs, u, v)
-
-
-@kernel
 def inverse_points(wcs, h, ox, oy, out_x, out_y):
-    """Chip pixels of output pixels, the inverse of `map_points`.
+    """Chip pixels of output pixels, the inverse of `map_points`, by Newton's method.
 
     Parameters
     ----------
@@ -643,60 +504,48 @@ def inverse_points(wcs, h, ox, oy, out_x, out_y):
     ox, oy : (n,) float64
         Zero-based output pixels.
     out_x, out_y : (n,) float64
-        Zero-based chip pixels to 1e-9 px; NaN behind the chip's tangent plane and where Newton's
-        method does not converge.
+        Zero-based chip pixels, to a last step below 1e-10 px; NaN behind the chip's tangent plane,
+        and where the method does not converge or the distortion folds over (far off the chip).
     """
+    c, r, a, b = wcs.crpix, wcs.sip_ref, wcs.sip_a, wcs.sip_b
+    n0, n1, d0, d1, t = wcs.npol_x, wcs.npol_y, wcs.d2im_x, wcs.d2im_y, wcs.table_axes
+    g0, g1, g2 = wcs.grid_x, wcs.grid_y, wcs.grid_axes
     hinv = invert_homography(h)
     for k in range(ox.size):
-        out_x[k], out_y[k] = _inverse_point(wcs, hinv, ox[k], oy[k])
-
-
-@kernel
-def border_bounds(wcs, h, inverse, x0, x1, y0, y1, sides):
-    """Bounds of the image of a rectangle's border, forward (chip to output) or inverse.
-
-    Parameters
-    ----------
-    wcs : PackedWCS
-    h : (3, 3) float64
-        The homography; for ``inverse`` already inverted (`invert_homography`).
-    inverse : bool
-        Map output pixels to chip pixels instead.
-    x0, x1, y0, y1 : float
-        The rectangle's edges.
-    sides : int
-        Intervals that each side is sampled with, at least 2.
-
-    Returns
-    -------
-    xmin, xmax, ymin, ymax, bow : float
-        `bow` is the largest second difference between neighbouring samples, in pixels: the curve
-        leaves the chord between samples by at most about bow / 8. All NaN if any point is NaN.
-
-    Notes
-    -----
-    The map is one-to-one, so that the image of the border bounds the image of the rectangle.
-    """
-    xmin, xmax, ymin, ymax, bow = np.inf, -np.inf, np.inf, -np.inf, 0.0
-    for side in range(4):
-        px, py, qx, qy = 0.0, 0.0, 0.0, 0.0
-        for k in range(sides + 1):
-            f = k / sides
-            if side < 2:
-                x = x0 + (x1 - x0) * f
-                y = y0 if side == 0 else y1
-            else:
-                x = x0 if side == 2 else x1
-                y = y0 + (y1 - y0) * f
-            if inverse:
-                mx, my = _inverse_point(wcs, h, x, y)
-            else:
-                mx, my = map_point(wcs, h, x, y)
-            if not (abs(mx) < np.inf and abs(my) < np.inf):
-                return np.nan, np.nan, np.nan, np.nan, np.nan
-            xmin, xmax = min(xmin, mx), max(xmax, mx)
-            ymin, ymax = min(ymin, my), max(ymax, my)
-            if k >= 2:
-                bow = max(bow, abs(mx - 2.0 * qx + px), abs(my - 2.0 * qy + py))
-            px, py, qx, qy = qx, qy, mx, my
-    return xmin, xmax, ymin, ymax, bow
+        w = hinv[2, 0] * ox[k] + hinv[2, 1] * oy[k] + hinv[2, 2]
+        u = (hinv[0, 0] * ox[k] + hinv[0, 1] * oy[k] + hinv[0, 2]) / w
+        v = (hinv[1, 0] * ox[k] + hinv[1, 1] * oy[k] + hinv[1, 2]) / w
+        x = c[0] + u
+        y = c[1] + v
+        if g0.size > 0:
+            # The first guess must lie inside the samples.
+            x = min(max(x, g2[0] + g2[1]), g2[0] + g2[1] * (g0.shape[1] - 2))
+            y = min(max(y, g2[2] + g2[3]), g2[2] + g2[3] * (g0.shape[0] - 2))
+        found = False
+        xx, xy, yx, yy = 1.0, 0.0, 0.0, 1.0
+        for turn in range(40):
+            # The Jacobian by differences, refreshed now and then; in between it is good to 1e-3. One
+            # call of _focal in the code, not three: each is compiled where it stands.
+            fu, fv = 0.0, 0.0
+            for probe in range(3 if turn == 0 or turn == 2 or turn % 8 == 5 else 1):
+                px = x + 1.0 if probe == 1 else x
+                py = y + 1.0 if probe == 2 else y
+                pu, pv = _focal(px, py, c, r, a, b, n0, n1, d0, d1, t, g0, g1, g2)
+                if probe == 0:
+                    fu, fv = pu, pv
+                elif probe == 1:
+                    xx, yx = pu - fu, pv - fv
+                else:
+                    xy, yy = pu - fu, pv - fv
+            det = xx * yy - xy * yx
+            if not (det > 0.1 and w > 0.0):
+                break
+            dx = (yy * (fu - u) - xy * (fv - v)) / det
+            dy = (xx * (fv - v) - yx * (fu - u)) / det
+            x -= dx
+            y -= dy
+            if abs(dx) + abs(dy) < 1e-10 * max(1.0, 1e-3 * (abs(x) + abs(y))):
+                found = True
+                break
+        out_x[k] = x if found else np.nan
+        out_y[k] = y if found else np.nan
