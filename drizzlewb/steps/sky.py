@@ -30,7 +30,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-_BLOCK_SIDES = (32, 48, 64, 96, 128, 192, 255)
+_BLOCK_SIDES = (16, 24, 32, 48, 64, 96, 128, 192, 255)
 _BLOCK_BUDGET = 96e6  # bytes for the histograms of all chips together
 _CHIP_AREA = 2048 * 4096  # pixels of the largest chips
 
@@ -149,7 +149,7 @@ def block_side(n_chips: int, parameters: ReduceParameters) -> int:
     Returns
     -------
     int
-        0 where no blocks are needed; else the smallest side, from 32 px on, with which the
+        0 where no blocks are needed; else the smallest side, from 16 px on, with which the
         histograms of all chips (of 2048 x 4096) take no more than 96 MB.
     """
     p = parameters.sky
@@ -246,11 +246,12 @@ def solve(
     - *globalmin*: the lowest chip of all.
     - *match*: offsets that make the exposures agree in their overlaps (see `sky_match`), the
       lowest 0.
-    - *globalmin+match*: those offsets plus the globalmin.
+    - *globalmin+match*: those offsets plus the lowest chip of all after their subtraction.
 
     What is present on the detector is the localmin value, whichever is subtracted. Where overlaps
-    leave separate groups, the lowest of *each* is 0 (the peer: the lowest of all). For one exposure
-    alone the offset is 0 (the peer then leaves MDRIZSKY as it was, in globalmin+match too).
+    leave separate groups, or an exposure by itself, "the lowest" is that of the group, since nothing
+    is known of differences between them (the peer: the lowest of all, after an arbitrary offset; an
+    exposure by itself is left as it was in match).
     """
     chips = [chip for exposure in exposures for chip in exposure.chips]
     owner = np.array([k for k, exposure in enumerate(exposures) for _ in exposure.chips], int)
@@ -288,7 +289,12 @@ def solve(
         if groups.max(initial=0) > 0:
             log.warning("exposures fall into %d groups that do not overlap", groups.max() + 1)
         if p.skymethod == "globalmin+match":
-            offsets = offsets + lowest
+            left = measured - offsets[owner]
+            for group in np.unique(groups):
+                members = np.flatnonzero(groups == group)
+                for some in [members] if group >= 0 else [[k] for k in members]:
+                    chosen = left[np.isin(owner, some) & np.isfinite(left)]
+                    offsets[some] += chosen.min(initial=np.inf) if len(chosen) else 0.0
     present = np.nan_to_num(local)
     values = [
         SkyValue(float(offsets[k] / f), float(present[k] / f), float(offsets[k] / f))
