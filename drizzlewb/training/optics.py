@@ -9,7 +9,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from drizzlewb.kernels.render import add_stars
+from drizzlewb.kernels.render import add_stars, polyphase
 from drizzlewb.training.detectors import DETECTORS, DetectorModel
 
 __all__ = ["field_mix", "paint", "point_spread"]
@@ -17,7 +17,7 @@ __all__ = ["field_mix", "paint", "point_spread"]
 OVERSAMPLE = 4
 REACH_PX = 120  # where the wings are cut
 CORE_PX = (9.0, 14.0)  # between these radii faint stars pass from the exact core to the smoothed wings
-BRIGHT_ELECTRONS = 2e5  # above this the wings, too, are painted star by star
+BRIGHT_ELECTRONS = 5e5  # above this, where stars saturate, the wings, too, are painted star by star
 PRIMARY_M = 2.4
 OBSCURATION = 0.33
 VANE_WIDTH = 0.022  # of the primary's diameter, total width over radius as in the published pupil
@@ -80,31 +80,32 @@ def point_spread(detector: str, filter_name: str) -> NDArray[np.float32]:
     band = model.filters[filter_name]
     n = 1024
     step_arcsec = model.idcscale / OVERSAMPLE
-    fx = scipy.fft.fftfreq(n, 1 / OVERSAMPLE)  # cycles per pixel
-    gx, gy = np.meshgrid(fx, fx)
-    out = []
-    for terms, blur in _ABERRATIONS:
-        total = np.zeros((n, n))
-        for offset in (-0.9, -0.45, 0.0, 0.45, 0.9):
-            wavelength_m = (band.pivot_nm + offset * band.width_nm / 2) * 1e-9
-            diameter_px = n * math.radians(step_arcsec / 3600) * PRIMARY_M / wavelength_m
-            if diameter_px > n:
-                msg = f"{detector}: {diameter_px:.0f} samples of pupil do not fit into {n}"
-                raise AssertionError(msg)
-            amplitude, u, v = _pupil(n, diameter_px)
-            phase = 2 * math.pi * _wavefront(u, v, terms) * 600e-9 / wavelength_m
-            field = scipy.fft.fft2(scipy.fft.ifftshift(amplitude * np.exp(1j * phase)))
+    gx, gy = np.meshgrid(scipy.fft.rfftfreq(n, 1 / OVERSAMPLE), scipy.fft.fftfreq(n, 1 / OVERSAMPLE))
+    totals = np.zeros((len(_ABERRATIONS), n, n))
+    for offset in (-0.9, -0.45, 0.0, 0.45, 0.9):
+        wavelength_m = (band.pivot_nm + offset * band.width_nm / 2) * 1e-9
+        diameter_px = n * math.radians(step_arcsec / 3600) * PRIMARY_M / wavelength_m
+        amplitude, u, v = _pupil(n, diameter_px)
+        open_ = amplitude > 0
+        uo, vo = u[open_], v[open_]
+        for total, (terms, _) in zip(totals, _ABERRATIONS, strict=True):
+            phase = 2 * math.pi * _wavefront(uo, vo, terms) * 600e-9 / wavelength_m
+            wave = np.zeros((n, n), np.complex64)
+            wave[open_] = amplitude[open_] * np.exp(1j * phase)
+            # The pupil's own place in the array only turns the phase, which the intensity forgets.
+            field = scipy.fft.fft2(wave, overwrite_x=True)
             intensity = field.real**2 + field.imag**2
-            total += intensity / intensity.sum()
+            total += intensity / intensity.sum(dtype=float)
+    half = (REACH_PX + 2) * OVERSAMPLE
+    axis = np.arange(-half, half + 1) / OVERSAMPLE
+    edge = _fade(np.hypot(*np.meshgrid(axis, axis)), REACH_PX - 15.0, float(REACH_PX))
+    out = []
+    for total, (_, blur) in zip(totals, _ABERRATIONS, strict=True):
         sigma = model.diffusion_px * blur
         transfer = np.sinc(gx) * np.sinc(gy) * np.exp(-2 * (math.pi * sigma) ** 2 * (gx**2 + gy**2))
-        smooth = scipy.fft.fftshift(scipy.fft.ifft2(scipy.fft.fft2(total) * transfer).real)
-        half = (REACH_PX + 2) * OVERSAMPLE
+        smooth = scipy.fft.fftshift(scipy.fft.irfft2(scipy.fft.rfft2(total) * transfer, (n, n)))
         c = n // 2
-        cut = smooth[c - half : c + half + 1, c - half : c + half + 1]
-        axis = np.arange(-half, half + 1) / OVERSAMPLE
-        r = np.hypot(*np.meshgrid(axis, axis))
-        cut = cut * _fade(r, REACH_PX - 15.0, float(REACH_PX))
+        cut = smooth[c - half : c + half + 1, c - half : c + half + 1] * edge
         out.append(cut * (OVERSAMPLE**2 / cut.sum()))
     return np.asarray(out, dtype=np.float32)
 
@@ -133,8 +134,10 @@ def field_mix(
 @functools.lru_cache(maxsize=8)
 def _core_and_wings(
     detector: str, filter_name: str
-) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
-    """Cores for faint stars, the field's mean wings and mean whole function at one sample a pixel."""
+) -> tuple[tuple[NDArray, int], tuple[NDArray, int], NDArray[np.float32], NDArray[np.float32]]:
+    """Cores for faint stars and whole functions for bright ones, each sorted by phase, with its centre;
+    the field's mean wings and mean whole function at one sample a pixel.
+    """
     psf = point_spread(detector, filter_name)
     half = psf.shape[1] // 2
     keep = (int(CORE_PX[1]) + 2) * OVERSAMPLE
@@ -151,7 +154,12 @@ def _core_and_wings(
     outside = wings.sum()
     for k in range(core.shape[0]):
         core[k] *= (1 - outside) * OVERSAMPLE**2 / core[k].sum()
-    return core.astype(np.float32), wings, whole
+    return (
+        (polyphase(core.astype(np.float32), OVERSAMPLE), keep),
+        (polyphase(psf, OVERSAMPLE), half),
+        wings.astype(np.float32),
+        whole.astype(np.float32),
+    )
 
 
 def paint(
@@ -187,21 +195,20 @@ def paint(
         Electrons.
     """
     key = f"{model.instrument}/{model.detector}"
-    psf = point_spread(key, filter_name)
-    core, wings, whole = _core_and_wings(key, filter_name)
+    core, psf, wings, whole = _core_and_wings(key, filter_name)
     ny, nx = shape
     image = np.zeros(shape, dtype=np.float32)
     bright = counts > BRIGHT_ELECTRONS
     faint = ~bright
     # Faint first: large values that come later do not swallow small ones in float32.
-    add_stars(image, x[faint], y[faint], counts[faint], mix[faint], core, OVERSAMPLE)
-    add_stars(image, x[bright], y[bright], counts[bright], mix[bright], psf, OVERSAMPLE)
+    add_stars(image, x[faint], y[faint], counts[faint], mix[faint], *core)
+    add_stars(image, x[bright], y[bright], counts[bright], mix[bright], *psf)
     padded = (ny + 2 * REACH_PX, nx + 2 * REACH_PX)
     points = _deposit(padded, x[faint] + REACH_PX, y[faint] + REACH_PX, counts[faint])
     good = [scipy.fft.next_fast_len(s + 2 * REACH_PX, real=True) for s in padded]
-    transform = scipy.fft.rfft2(points, good) * scipy.fft.rfft2(wings.astype(np.float32), good)
+    transform = scipy.fft.rfft2(points, good) * scipy.fft.rfft2(wings, good)
     if diffuse is not None:
-        transform += scipy.fft.rfft2(diffuse, good) * scipy.fft.rfft2(whole.astype(np.float32), good)
+        transform += scipy.fft.rfft2(diffuse, good) * scipy.fft.rfft2(whole, good)
     blurred = scipy.fft.irfft2(transform, good)
     c = wings.shape[0] // 2 + REACH_PX
     # The transform rings at 1e-7 of its largest value: an expectation must not be negative.
