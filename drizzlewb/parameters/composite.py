@@ -87,6 +87,12 @@ class Composite(BaseModel):
                 return getattr(getattr(self, place[0].section), name)
         return super().__getattr__(name)  # type: ignore[misc]
 
+    def __repr__(self) -> str:
+        changed = ", ".join(f"{name}={new!r}" for name, (_, new) in self.differences().items())
+        return f"{type(self).__name__}({changed})"
+
+    __str__ = __repr__
+
     @classmethod
     def _find(cls, name: str) -> tuple[Place, ...]:
         prefix, _, bare = name.rpartition(".")
@@ -108,13 +114,13 @@ class Composite(BaseModel):
         return found
 
     def flat(self) -> dict[str, Any]:
-        """All values by DrizzlePac's name, in order of declaration.
+        """All values by DrizzlePac's name but ``input``, in order of declaration.
 
         A name that two sections share appears as ``section.name`` for the second one.
         """
         values = {}
         for name, places in self.places().items():
-            for i, (section, _) in enumerate(places):
+            for i, (section, _) in enumerate(places if name != "input" else ()):
                 values[f"{section}.{name}" if i else name] = getattr(self.__dict__[section], name)
         return values
 

@@ -155,7 +155,9 @@ def from_dict(parameters: Mapping[str, Any]) -> ParameterSet:
     if not isinstance(parameters, Mapping):
         msg = f"parameters must be a dict with the keys {', '.join(KEYS)}, not {shown(parameters)}"
         raise ParameterError(msg)
-    if not any(key in KEYS and isinstance(value, Mapping) for key, value in parameters.items()):
+    if not any(key in ("tweakreg", "astrodrizzle", "drizzlewb") for key in parameters) and (
+        not parameters or any(key not in KEYS for key in parameters)
+    ):
         return _from_flat(parameters)
     for key, value in parameters.items():
         if key not in KEYS or not isinstance(value, Mapping):

@@ -42,9 +42,9 @@ OBSOLETE = {
 """Names of MultiDrizzle, tweakshifts and early DrizzlePac, and what to write today ("" if nothing)."""
 
 CALL_ARGUMENTS: dict[str, tuple[tuple[Any, ...], str]] = {
-    "input": ((), "give the files as the first argument"),
-    "files": ((), "give the files as the first argument"),
-    "configobj": ((None, "defaults", ""), "read a .cfg file with drizzlewb.parameters.exchange.from_cfg"),
+    "input": ((None,), "give the files as the first argument"),
+    "files": ((None,), "give the files as the first argument"),
+    "configobj": ((None, "defaults"), "read a .cfg file with drizzlewb.parameters.exchange.from_cfg"),
     "editpars": ((False, None), "there is no TEAL window: the workbench's panels edit parameters"),
     "mdriztab": ((False, None), "MDRIZTAB rows are presets: choose one by name and look at the differences"),
     "updatewcs": ((False, None), "update the distortion first, as a step of its own"),
@@ -233,7 +233,11 @@ def without_call_arguments(keywords: Mapping[str, Any], notes: list[str] | None 
             raise ParameterError(msg)
         if name in CALL_ARGUMENTS:
             harmless, sentence = CALL_ARGUMENTS[name]
-            if not any(value is h or (isinstance(h, str) and value == h) for h in harmless):
+            plain = value
+            if isinstance(value, str):
+                word = value.strip().lower()
+                plain = None if word in BLANK else False if word in _NO else word
+            if not any(plain is h or (isinstance(plain, str) and plain == h) for h in harmless):
                 msg = f"{name} = {shown(value)}: {sentence}"
                 if notes is None:
                     raise ParameterError(msg)

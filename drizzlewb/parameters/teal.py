@@ -183,6 +183,9 @@ def parse_cfg(text: str) -> dict[str, dict[str, Any]]:
         values = found.setdefault(PSET_SECTIONS.get(section, TASKS[task]), {})
         if task == "drizzlewb" and section == "kept":
             values = values.setdefault("kept", {})
+            if not isinstance(values, dict):
+                msg = "the .cfg file gives kept as a value and as a section"
+                raise ParameterError(msg)
         if name in values:
             msg = f"line {number} of the .cfg file gives {name} a second time"
             raise ParameterError(msg)
