@@ -4,7 +4,7 @@ import gzip
 import os
 import zlib
 from collections.abc import Container
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from astropy.io.fits import Header
 
@@ -24,7 +24,7 @@ class HDU(NamedTuple):
 
     Attributes
     ----------
-    index : int
+    number : int
         Position in the file, 0 for the primary.
     name, ver : str, int
         EXTNAME (upper case; 'PRIMARY' for a primary without one) and EXTVER.
@@ -40,7 +40,7 @@ class HDU(NamedTuple):
         The data themselves where the scan was asked to keep them, else empty.
     """
 
-    index: int
+    number: int
     name: str
     ver: int
     kind: str
@@ -114,7 +114,7 @@ def scan(path: str, keep: Container[str] = ()) -> list[HDU]:
     packed = path.lower().endswith(".gz")
     try:
         with gzip.open(path, "rb") if packed else open(path, "rb") as stream:
-            return _scan(path, stream, None if packed else os.path.getsize(path), keep)
+            return _scan(path, cast(BinaryIO, stream), None if packed else os.path.getsize(path), keep)
     except FileNotFoundError:
         msg = f"no such file: {path}"
         raise DataError(msg) from None
@@ -141,7 +141,8 @@ def _scan(path: str, stream: BinaryIO, size: int | None, keep: Container[str]) -
                 msg = f"{path} is truncated: its first header needs {_BLOCK} bytes, the file has {len(first)}"
                 raise DataError(msg)
             return hdus  # what follows the last HDU is allowed and has no meaning
-        header, layout = bytearray(), {}
+        header = bytearray()
+        layout: dict[str, str | int | float | bool] = {}
         block: bytes = first
         end = -1
         while end < 0:

@@ -231,7 +231,7 @@ def _members(path: str) -> Iterator[Named]:
     folder = os.path.dirname(path)
     best: dict[str, str] = {}
     for suffix in _MEMBER_SUFFIXES:
-        found = {}
+        found: dict[str, str] = {}
         for name in names:
             for ending in (".fits", ".fits.gz"):
                 candidate = os.path.join(folder, f"{name}_{suffix}{ending}")

@@ -84,9 +84,7 @@ def open_file(path: str, weight_map: str = "") -> Opened:
     for number, group in enumerate(_image_sets(science, entry), 1):
         times = [_exptime(path, primary, hdu.header, entry) for hdu in group]
         if min(times) <= 0 or not all(map(math.isfinite, times)):
-            left_out.append(
-                f"{path}: EXPTIME of image set {number} is {min(times):g} s, so nothing can be used"
-            )
+            left_out.append(f"{path}: EXPTIME of image set {number} is {min(times):g} s; it is left out")
             continue
         chips = [
             _chip(path, hdu, hdus, dq_path, dq_hdus, primary, entry, tables, seconds)
@@ -144,9 +142,8 @@ def _chip(path, hdu: HDU, hdus, dq_path, dq_hdus, primary, entry: Detector, tabl
     unit = instruments.unit_of(header.get("BUNIT", primary.get("BUNIT")), entry, where)
     numbers = instruments.chip_numbers(entry, primary, header, chip, exptime)
     packed = _packed(where, header, primary, tables, plane.shape)
-    binning = (
-        2 if str(primary.get("MODE", "")).strip() == "AREA" else int(_number(header.get("BINAXIS1", 1)) or 1)
-    )
+    area_mode = entry.name == "WFPC2" and str(primary.get("MODE", "")).strip() == "AREA"
+    binning = 2 if area_mode else int(_number(header.get("BINAXIS1"))) or 1
     return Chip(
         path=path,
         extver=hdu.ver,
@@ -195,7 +192,7 @@ def _refuse_other_kinds(path: str, hdus: list[HDU], primary: fits.Header, entry:
         raise DataError(msg)
     if entry is not None and entry.known and split_name(path)[1] in ("ima", "raw", "asn", "spt", "jit"):
         kind = split_name(path)[1]
-        msg = f"{path}: a {kind} file is no calibrated exposure; give the flt, flc, c0m or cal file"
+        msg = f"{path}: {kind.upper()} files are no calibrated exposures; give the flt, flc, c0m or cal file"
         raise DataError(msg)
 
 
@@ -326,6 +323,11 @@ def _packed(where: str, header: fits.Header, primary: fits.Header, tables, shape
             f"{where} has no celestial WCS (CTYPE1: {header.get('CTYPE1', 'none')}); run stwcs.updatewcs, or "
             f"fetch the file from the archive again"
         )
+        raise DataError(msg)
+    cd = np.array([header.get(f"CD{i}_{j}", np.nan) for i in (1, 2) for j in (1, 2)], float)
+    if not np.isnan(cd).any() and abs(cd[0] * cd[3] - cd[1] * cd[2]) <= 1e-9 * (cd**2).sum():
+        # astropy would take one degree a pixel for a matrix of zeros.
+        msg = f"{where}: its CD matrix cannot be inverted; run stwcs.updatewcs or fetch the file again"
         raise DataError(msg)
     try:
         with warnings.catch_warnings():

@@ -37,7 +37,7 @@ def with_instrument_overrides(
     """
     wanted = {"gain": (gain, gnkeyword), "read_noise": (rdnoise, rnkeyword), "exptime": (exptime, expkeyword)}
     given = {"gain": "gain", "read_noise": "rdnoise", "exptime": "exptime"}
-    changes = {}
+    changes: dict[str, float | list[str]] = {}
     for what, (value, keyword) in wanted.items():
         value = None if _empty(value) else value
         keyword = None if _empty(keyword) else str(keyword)

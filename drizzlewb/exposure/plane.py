@@ -146,7 +146,7 @@ def _read_box(fd: int, out: np.ndarray, offset: int, nx: int, y0: int, x0: int) 
         return
     if _POSITIONED and (nx - columns) * size > _WASTE:
         start, step = offset + (y0 * nx + x0) * size, columns * size
-        flat = memoryview(out).cast("B")
+        flat = out.data.cast("B")
         for k in range(rows):
             piece = flat[k * step : (k + 1) * step]
             if os.preadv(fd, [piece], start + k * nx * size) != step:

@@ -271,7 +271,8 @@ class Exposure:
                 total.update(repr(plane and (plane.dtype, plane.bscale, plane.bzero, plane.blank)).encode())
                 for piece in plane.stored_bytes() if plane is not None else ():
                     total.update(piece)
-            for name, array in zip(chip.wcs._fields, chip.wcs, strict=True):
+            for name in PackedWCS._fields:
+                array = getattr(chip.wcs, name)
                 total.update(f"{name}{array.dtype.str}{array.shape}".encode())
                 total.update(np.ascontiguousarray(array).tobytes())
         return total.hexdigest()
