@@ -1,6 +1,7 @@
 """Python scripts that reproduce a run, here or in DrizzlePac; and back: parsed as data, never run."""
 
 import ast
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ LACKING = {
 }
 """Values that DrizzlePac lacks, and the sentence that refuses to export them."""
 
+_INTERPOLATED = re.compile(r"%\([^)]*\)s")
+
 
 def refuse_what_the_peer_lacks(*models: Composite | None) -> None:
     """Raise ParameterError if DrizzlePac cannot do what the parameters say."""
@@ -28,6 +31,12 @@ def refuse_what_the_peer_lacks(*models: Composite | None) -> None:
         for (name, value), sentence in LACKING.items():
             if values.get(name) == value:
                 faults.append(f"{name} = {value!r} cannot be exported: {sentence}")
+        for name, value in values.items():
+            if isinstance(value, str) and _INTERPOLATED.search(value):
+                faults.append(
+                    f"{name} = {shown(value)} cannot be exported: DrizzlePac would replace the "
+                    "%(...)s in it; choose another name"
+                )
     if faults:
         raise ParameterError("; ".join(faults))
 
