@@ -16,7 +16,15 @@ import numpy.typing as npt
 
 from drizzlewb.errors import DataError
 
-__all__ = ["DS9Region", "parse_angle", "parse_regions", "read_image_list", "read_regions", "selected"]
+__all__ = [
+    "DS9Region",
+    "in_polygon",
+    "parse_angle",
+    "parse_regions",
+    "read_image_list",
+    "read_regions",
+    "selected",
+]
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +101,7 @@ class DS9Region:
         if self.frame == "image":
             if self.shape == "polygon":
                 corners = np.reshape(self.numbers, (-1, 2)) - 1.0
-                return _in_polygon(x, y, corners)
+                return in_polygon(x, y, corners)
             return self._in_shape(x - (self.numbers[0] - 1.0), y - (self.numbers[1] - 1.0), self.numbers[2:])
         if sky_to_pixel is None:
             msg = f"Region in line {self.line} is in {self.frame} coordinates, but the image has no WCS."
@@ -101,7 +109,7 @@ class DS9Region:
         if self.shape == "polygon":
             corners = np.reshape(self.numbers, (-1, 2))
             ra, dec = _to_icrs(self.frame, *corners.T)
-            return _in_polygon(x, y, np.column_stack(sky_to_pixel(ra, dec)))
+            return in_polygon(x, y, np.column_stack(sky_to_pixel(ra, dec)))
         # A round or rectangular region is small: about its centre the sky is a linear map of the pixels.
         lon, lat = self.numbers[:2]
         step = 1e-3
@@ -129,7 +137,7 @@ class DS9Region:
         return (np.abs(along) <= a / 2) & (np.abs(across) <= b / 2)
 
 
-def _in_polygon(x: np.ndarray, y: np.ndarray, corners: np.ndarray) -> np.ndarray:
+def in_polygon(x: np.ndarray, y: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """Even-odd rule: a ray towards +x crosses the border an odd number of times."""
     inside = np.zeros(np.broadcast(x, y).shape, bool)
     for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):

@@ -1,0 +1,223 @@
+"""The first offset of two lists of sources, and whether it can be believed.
+
+The peak of the offset histogram counts only if it stands out from the best of its rivals and from what
+shuffled lists give. Where it does not, a look at rotated lists and beyond the search radius finds out
+why, so that the refusal can say what to change.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import poisson
+
+from drizzlewb.errors import DataError
+from drizzlewb.kernels.matching import OffsetPeak, find_peak, histogram_peak, offset_histogram
+
+__all__ = ["Refused", "Start", "believable", "find_start"]
+
+Array = npt.NDArray[np.float64]
+
+# Excess of the peak over that of the best rival; lists without common stars reach 1.3.
+CONTRAST = 1.6
+# Expected number of such peaks by chance in the whole square.
+FALSE_ALARM = 1e-4
+FARTHEST_PX = 600
+ROTATION_LIMIT_DEG = 1.0
+
+
+class Refused(DataError):
+    """An alignment that cannot be believed.
+
+    Attributes
+    ----------
+    stage : str
+        'sources', 'offset', 'matching', 'fit' or 'magnitudes'.
+    """
+
+    def __init__(self, stage: str, message: str):
+        super().__init__(message)
+        self.stage = stage
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A first guess: image = center + shift + R(rotation) (reference - center).
+
+    Attributes
+    ----------
+    shift : ndarray, float64, shape (2,)
+        px.
+    rotation : float
+        Degrees, in the sense of `LinearFit.rotation`.
+    center : ndarray, float64, shape (2,)
+        px.
+    peak : OffsetPeak or None
+        None where the user gave the offset.
+    counts : ndarray, int64
+        The offset histogram; shape (0, 0) where there is none.
+    """
+
+    shift: Array
+    rotation: float
+    center: Array
+    peak: OffsetPeak | None
+    counts: npt.NDArray[np.int64]
+
+    def predict(self, reference: Array) -> Array:
+        """Image positions of reference positions, both of shape (n, 2)."""
+        return (reference - self.center) @ _turn(self.rotation).T + self.center + self.shift
+
+
+def _turn(degrees: float) -> Array:
+    a = math.radians(degrees)
+    return np.array([[math.cos(a), math.sin(a)], [-math.sin(a), math.cos(a)]])
+
+
+def believable(peak: OffsetPeak | None, n_bins: int) -> bool:
+    """Whether a peak is more than chance: `CONTRAST` and `FALSE_ALARM` both hold."""
+    if peak is None or peak.contrast < CONTRAST:
+        return False
+    expected = max(peak.background, 1e-3)
+    return bool(n_bins * poisson.sf(peak.pairs - 1, expected) < FALSE_ALARM)
+
+
+def _brightest(positions: Array, flux: Array, count: int) -> Array:
+    if len(positions) <= count:
+        return positions
+    if not np.isfinite(flux).any():
+        return positions[:: math.ceil(len(positions) / count)]
+    return positions[np.argsort(-np.nan_to_num(flux, nan=-np.inf), kind="stable")[:count]]
+
+
+def _clean(positions: Array, flux: Array, starlike: npt.NDArray[np.bool_]) -> Array:
+    """The 1500 brightest of the sources that look like stars, or of all if those are too few."""
+    which = starlike if starlike.sum() >= 5 else np.ones(len(positions), bool)
+    return _brightest(positions[which], flux[which], 1500)
+
+
+def find_start(
+    xy: Array,
+    ref: Array,
+    radius: float,
+    *,
+    flux: Array,
+    ref_flux: Array,
+    starlike: npt.NDArray[np.bool_],
+    ref_starlike: npt.NDArray[np.bool_],
+    unit_px: float,
+    unit: str,
+    name: str,
+) -> Start:
+    """Offset, and rotation if need be, of two lists.
+
+    Parameters
+    ----------
+    xy, ref : ndarray, float64, shapes (n, 2) and (m, 2)
+        Positions in the reference plane, px.
+    radius : float
+        ``searchrad``, px.
+    flux, ref_flux : ndarray
+        To choose bright sources; NaN where unknown.
+    starlike, ref_starlike : ndarray, bool
+        Sources that look like stars; tried where all sources together drown the peak.
+    unit_px : float
+        Pixels of the reference plane in one unit of ``searchrad``.
+    unit : str
+        'arcsec' or 'px', for the message.
+    name : str
+        Of the exposure.
+
+    Returns
+    -------
+    Start
+
+    Raises
+    ------
+    Refused
+        With stage 'offset', the numbers, and what to change.
+    """
+    center = xy.mean(axis=0)
+    tries = [(xy, ref)]
+    if starlike.sum() >= 5 and ref_starlike.sum() >= 5 and not (starlike.all() and ref_starlike.all()):
+        tries.append((xy[starlike], ref[ref_starlike]))
+    tries.append((_brightest(xy, flux, 300), _brightest(ref, ref_flux, 300)))
+    best: OffsetPeak | None = None
+    for mine, theirs in tries:
+        peak, counts = find_peak(mine, theirs, radius)
+        if believable(peak, counts.size) and peak is not None and not peak.at_edge:
+            return Start(np.array([peak.dx, peak.dy]), 0.0, center, peak, counts)
+        if peak is not None and (best is None or peak.contrast > best.contrast):
+            best = peak
+    mine, theirs = _clean(xy, flux, starlike), _clean(ref, ref_flux, ref_starlike)
+    turned = _try_rotations(mine, theirs, radius, center)
+    if turned is not None:
+        return turned
+    beyond = _look_beyond(mine, theirs, radius)
+    evidence = (
+        "no pair of sources lies within it"
+        if best is None
+        else f"best peak {best.pairs} pairs, the next {best.runner_up}, shuffled lists {best.chance}"
+    )
+    where = f"{name}: no common offset within searchrad = {radius / unit_px:.4g} {unit}: {evidence}."
+    if beyond is not None:
+        distance = math.hypot(beyond.dx, beyond.dy)
+        needed = max(abs(beyond.dx), abs(beyond.dy)) * 1.2 + 2.0
+        # Rounded up to a tidy number.
+        step = 10.0 ** math.floor(math.log10(needed / unit_px)) / 2
+        advice = math.ceil(needed / unit_px / step) * step
+        msg = (
+            f"{where} A peak of {beyond.pairs} pairs stands {distance:.0f} px away "
+            f"({beyond.dx:+.1f}, {beyond.dy:+.1f}): widen searchrad to {advice:.4g} {unit}."
+        )
+        raise Refused("offset", msg)
+    msg = (
+        f"{where} Nothing stands out up to {_farthest(mine, radius):.0f} px either, nor with rotations up to "
+        f"{ROTATION_LIMIT_DEG:g} degree. Look at the sources (threshold, peakmax, conv_width, dqbits) and at "
+        "whether the exposures overlap."
+    )
+    raise Refused("offset", msg)
+
+
+def _try_rotations(xy: Array, ref: Array, radius: float, center: Array) -> Start | None:
+    """Best believable peak over a scan of rotations about the mean position."""
+    reach = float(np.hypot(*(xy - center).T).max()) if len(xy) else 0.0
+    if reach <= 0:
+        return None
+    # Neighbouring angles move the outermost star by 1.5 px.
+    step = max(math.degrees(1.5 / reach), 0.01)
+    n = math.ceil(ROTATION_LIMIT_DEG / step)
+    found: tuple[float, OffsetPeak, float] | None = None
+    for k in range(-n, n + 1):
+        # Turning the list back makes it parallel to the reference.
+        counts = offset_histogram((xy - center) @ _turn(-k * step).T + center, ref, radius)
+        peak = histogram_peak(counts)
+        if peak is not None and (found is None or peak.significance > found[2]):
+            found = (k * step, peak, peak.significance)
+    if found is None or found[0] == 0.0:
+        return None
+    angle = found[0]
+    back = (xy - center) @ _turn(-angle).T + center
+    peak, counts = find_peak(back, ref, radius)
+    # One chance for each angle tried.
+    if peak is None or peak.at_edge or not believable(peak, counts.size * (2 * n + 1)):
+        return None
+    # back = ref + offset, so image = center + R (ref + offset - center).
+    offset = np.array([peak.dx, peak.dy])
+    return Start(_turn(angle) @ offset, angle, center, peak, counts)
+
+
+def _farthest(xy: Array, radius: float) -> float:
+    extent = float((xy.max(axis=0) - xy.min(axis=0)).max()) if len(xy) else 0.0
+    return max(radius, min(FARTHEST_PX, extent / 2))
+
+
+def _look_beyond(xy: Array, ref: Array, radius: float) -> OffsetPeak | None:
+    far = _farthest(xy, radius)
+    if far <= radius:
+        return None
+    peak, counts = find_peak(xy, ref, far)
+    if not believable(peak, counts.size):
+        return None
+    return peak

@@ -1,0 +1,219 @@
+"""What an alignment's numbers mean, in words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import spearmanr
+
+from drizzlewb.steps.fit import LinearFit
+
+__all__ = ["Trend", "Verdict", "judge", "trends"]
+
+Array = npt.NDArray[np.float64]
+
+GOOD_PX, POOR_PX = 0.05, 0.1
+TREND_P, TREND_PX = 0.01, 0.05
+BINS, PER_BIN = 8, 10
+VA_PPM = 30.0
+VISIT_ROTATION_DEG = 0.001
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Residuals that depend on something.
+
+    Attributes
+    ----------
+    residual : str
+        'x' or 'y'.
+    against : str
+        'x', 'y' or 'magnitude'.
+    p : float
+        Probability of so strong a rank correlation by chance.
+    peak_to_peak : float
+        Of the binned medians, px.
+    cause : str
+        The likely one.
+    """
+
+    residual: str
+    against: str
+    p: float
+    peak_to_peak: float
+    cause: str
+
+    def __str__(self) -> str:
+        return (
+            f"residuals in {self.residual} depend on {self.against} "
+            f"({self.peak_to_peak:.2f} px peak to peak): {self.cause}"
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Judgement of one exposure's alignment.
+
+    Attributes
+    ----------
+    grade : str
+        'good' (rms up to 0.05 px), 'fair' (up to 0.1 px), 'poor', 'refused' or 'reference'.
+    text : str
+        One sentence with the numbers.
+    warnings : tuple of str
+        What to look at.
+    trends : tuple of Trend
+        Dependences of the residuals.
+    """
+
+    grade: str
+    text: str
+    warnings: tuple[str, ...] = ()
+    trends: tuple[Trend, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join([self.text, *(f"{w[0].upper()}{w[1:]}." for w in self.warnings)])
+
+
+def _binned_range(values: Array, against: Array) -> float:
+    """Peak to peak of the medians in up to 8 bins of equal numbers, ten stars each at least."""
+    n_bins = min(BINS, len(values) // PER_BIN)
+    if n_bins < 2:
+        return 0.0
+    order = np.argsort(against, kind="stable")
+    edges = np.linspace(0, len(values), n_bins + 1).astype(int)
+    medians = [np.median(values[order[a:b]]) for a, b in pairwise(edges)]
+    return float(max(medians) - min(medians))
+
+
+def trends(
+    residuals: Array, x: Array, y: Array, mag: Array, chip: npt.NDArray[np.integer] | None = None
+) -> list[Trend]:
+    """Dependences of the residuals on position and magnitude that matter.
+
+    Parameters
+    ----------
+    residuals : ndarray, float64, shape (n, 2)
+        px, of the stars in the fit.
+    x, y : ndarray, float64, shape (n,)
+        On the detector, px.
+    mag : ndarray, float64, shape (n,)
+        NaN where unknown.
+    chip : ndarray of int, shape (n,), optional
+        Which chip a star is on.
+
+    Returns
+    -------
+    list of Trend
+        Rank correlation with p < 0.01 *and* binned medians more than 0.05 px peak to peak: with
+        thousands of stars any slope is significant, and few bins of few stars always scatter.
+    """
+    found = []
+    step = np.zeros(2)
+    if chip is not None:
+        groups = [residuals[chip == c] for c in np.unique(chip)]
+        if len(groups) > 1 and min(map(len, groups)) >= PER_BIN:
+            medians = np.array([np.median(g, axis=0) for g in groups])
+            step = medians.max(0) - medians.min(0)
+    for axis, name in enumerate("xy"):
+        for against, values in (("x", x), ("y", y), ("magnitude", mag)):
+            good = np.isfinite(values)
+            if good.sum() < 2 * PER_BIN or np.ptp(values[good]) == 0:
+                continue
+            p = float(spearmanr(residuals[good, axis], values[good]).pvalue)
+            size = _binned_range(residuals[good, axis], values[good])
+            if not (p < TREND_P and size > TREND_PX):
+                continue
+            if against == "magnitude":
+                cause = (
+                    "charge-transfer losses trail faint stars"
+                    if name == "y"
+                    else "centres depend on brightness"
+                )
+            elif against == "y" and step[axis] > 0.6 * size:
+                cause = "a step between the chips: their relative position is off"
+            else:
+                cause = "distortion, or a geometry too simple: compare rscale and general"
+            found.append(Trend(name, against, p, size, cause))
+    return found
+
+
+def judge(
+    fit: LinearFit,
+    scale_mas: float,
+    found: list[Trend],
+    *,
+    same_visit: bool = False,
+    alternatives: Mapping[str, LinearFit] | None = None,
+    warnings: tuple[str, ...] = (),
+) -> Verdict:
+    """Put an accepted fit into words.
+
+    Parameters
+    ----------
+    fit : LinearFit
+    scale_mas : float
+        Milliarcseconds in one px of the reference plane.
+    found : list of Trend
+    same_visit : bool
+        Whether the reference is of the same visit: then no rotation is expected.
+    alternatives : mapping, optional
+        Fits of other geometries to the same stars.
+    warnings : tuple of str
+        What other stages have to say.
+
+    Returns
+    -------
+    Verdict
+    """
+    rms = fit.rms_px
+    grade = "good" if rms <= GOOD_PX else "fair" if rms <= POOR_PX else "poor"
+    text = (
+        f"{grade.capitalize()}: rms {rms:.3f} px ({rms * scale_mas:.1f} mas) from {fit.nmatch} stars, "
+        f"position known to {fit.error_px:.4f} px."
+    )
+    notes = list(warnings)
+    if grade == "poor":
+        notes.append(
+            f"an rms above {POOR_PX} px is not good enough to drizzle: look at thresholds, peakmax and the "
+            "residual plots"
+        )
+    notes += [str(t) for t in found]
+    error_ppm = 0.0
+    if fit.geometry == "rscale" and np.isfinite(fit.covariance).all():
+        error_ppm = 1e6 * float(np.sqrt(fit.covariance[2, 2]))
+    if fit.geometry in ("rscale", "general") and abs(fit.scale_ppm) > VA_PPM + 3 * error_ppm:
+        notes.append(
+            f"the scale differs by {fit.scale_ppm:+.0f} ppm, more than velocity aberration within an orbit "
+            "(25 ppm): was VAFACTOR applied?"
+        )
+    if same_visit and fit.geometry != "shift":
+        error_deg = _rotation_error(fit)
+        if abs(fit.rotation) > VISIT_ROTATION_DEG + 3 * error_deg:
+            notes.append(f"a rotation of {fit.rotation:+.4f} degrees inside a visit is unusual")
+    if alternatives:
+        notes += _compare(fit, alternatives)
+    return Verdict(grade, text, tuple(notes), tuple(found))
+
+
+def _rotation_error(fit: LinearFit) -> float:
+    index = {"rshift": 2, "rscale": 3, "general": 4}[fit.geometry]
+    value = fit.covariance[index, index]
+    return float(np.degrees(np.sqrt(value))) if np.isfinite(value) else float("inf")
+
+
+def _compare(fit: LinearFit, alternatives: Mapping[str, LinearFit]) -> list[str]:
+    """Advice on the geometry: one that is markedly better, or a simpler one that is as good."""
+    order = ["shift", "rshift", "rscale", "general"]
+    mine = order.index(fit.geometry)
+    for name in order[mine + 1 :]:
+        other = alternatives.get(name)
+        if other is not None and other.rms_px < 0.8 * fit.rms_px and fit.rms_px - other.rms_px > 0.005:
+            return [f"'{name}' fits better: rms {other.rms_px:.3f} px instead of {fit.rms_px:.3f}"]
+    for name in order[:mine]:
+        other = alternatives.get(name)
+        if other is not None and other.rms_px < 1.02 * fit.rms_px + 0.0005:
+            return [f"the simpler '{name}' does as well (rms {other.rms_px:.3f} px)"]
+    return []
