@@ -21,7 +21,7 @@ class Warning_(NamedTuple):
     Attributes
     ----------
     code : str
-        'exptime', 'expflag', 'wcs-family', 'idctab', 'photflam', 'gain', 'binning', 'saturation',
+        'exptime', 'expflag', 'repeated', 'wcs-family', 'idctab', 'photflam', 'gain', 'binning', 'saturation',
         'no-distortion', 'mdrizsky', 'no-dq', 'nominal'.
     text : str
         One sentence.
@@ -76,6 +76,7 @@ def check(exposures: Sequence[Exposure]) -> list[Warning_]:
     """
     found: list[Warning_] = []
     found += _flagged(exposures)
+    found += _repeated(exposures)
     for detector, group in _by(exposures, lambda e: e.detector).items():
         found += _families(detector, group)
         for chips in _by(group, lambda e: e.filters).values():
@@ -148,6 +149,17 @@ def _flagged(exposures: Sequence[Exposure]) -> list[Warning_]:
         if flag.upper() != "NORMAL":
             text = f"{exposure.rootname}: EXPFLAG is {flag}: the exposure did not go as planned; look at it"
             found.append(Warning_("expflag", text, (exposure.rootname,)))
+    return found
+
+
+def _repeated(exposures: Sequence[Exposure]) -> list[Warning_]:
+    known = [e for e in exposures if e.detector != "generic"]
+    found = []
+    for root, group in _by(known, lambda e: e.rootname).items():
+        if len(group) > 1:
+            paths = ", ".join(e.path for e in group)
+            text = f"{root} comes {len(group)} times ({paths}); each is taken as another exposure"
+            found.append(Warning_("repeated", text, (root,)))
     return found
 
 

@@ -4,7 +4,9 @@ import gzip
 import os
 import zlib
 from collections.abc import Container
-from typing import BinaryIO, NamedTuple, cast
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import BinaryIO, cast
 
 from astropy.io.fits import Header
 
@@ -19,7 +21,8 @@ _LAYOUT = {b"SIMPLE", b"XTENSION", b"BITPIX", b"PCOUNT", b"GCOUNT", b"GROUPS", b
            b"BSCALE", b"BZERO", b"BLANK", b"PIXVALUE", b"NPIX1", b"NPIX2", b"ZIMAGE"}  # fmt: skip
 
 
-class HDU(NamedTuple):
+@dataclass(frozen=True)
+class HDU:
     """One header and where its data lie.
 
     Attributes
@@ -50,9 +53,9 @@ class HDU(NamedTuple):
     nbytes: int
     content: bytes = b""
 
-    @property
+    @cached_property
     def header(self) -> Header:
-        """The cards as an astropy header, parsed anew at each call."""
+        """The cards as an astropy header, parsed at first use."""
         return Header.fromstring(self.text)
 
     @property
@@ -158,7 +161,7 @@ def _scan(path: str, stream: BinaryIO, size: int | None, keep: Container[str]) -
         end_of_data = hdu.offset + hdu.nbytes
         missing = size is not None and end_of_data > size
         if hdu.name in keep and not missing:
-            hdu = hdu._replace(content=stream.read(hdu.nbytes))
+            hdu = replace(hdu, content=stream.read(hdu.nbytes))
             missing = len(hdu.content) < hdu.nbytes
         elif size is None and hdu.nbytes:
             # Seeking beyond the end of a gzip stream stops there in silence: read the last byte.

@@ -252,14 +252,15 @@ def unpacked(path: str) -> str:
         raise DataError(msg) from None
     key = (path, state.st_size, state.st_mtime_ns)
     ready = _unpacked.get(key)
-    if ready is not None:
+    if ready is not None and os.path.exists(ready):
         return ready
     with _unpack_lock:
         folder = _scratch_folder()
+        os.makedirs(folder, exist_ok=True)
         lock = _unpacking.setdefault(key, threading.Lock())
     with lock:
         ready = _unpacked.get(key)
-        if ready is None:
+        if ready is None or not os.path.exists(ready):
             digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
             ready = os.path.join(folder, f"{digest}_{os.path.basename(path)[:-3]}")
             part = f"{ready}.{os.getpid()}.part"

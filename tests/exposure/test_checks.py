@@ -47,6 +47,12 @@ def test_each_warning_and_no_other(tmp_path, code, second, text):
     assert re.search(text, found[code].text)
 
 
+def test_the_same_exposure_under_two_names(tmp_path):
+    found = pair(tmp_path, second={"primary": {"ROOTNAME": "a"}})
+    assert list(found) == ["repeated"]
+    assert "a comes 2 times" in found["repeated"].text
+
+
 def test_photflam_within_half_a_percent_is_let_pass(tmp_path):
     assert pair(tmp_path, second={"chip": {"PHOTFLAM": 7.93e-20}}) == {}
 

@@ -190,6 +190,12 @@ class TestCompressed:
         plane = stored(tmp_path, np.ones(SHAPE, np.float32), "a.fits.gz")
         assert plane.values((0, 1, 0, 1))[0, 0] == 1
 
+    def test_a_scratch_folder_that_was_emptied_is_filled_again(self, tmp_path, scratch):
+        plane = stored(tmp_path, np.ones(SHAPE, np.float32), "a.fits.gz")
+        os.remove(unpacked(plane.path))
+        scratch.rmdir()
+        assert plane.values((0, 1, 0, 1))[0, 0] == 1
+
     def test_a_stream_cut_short_leaves_nothing_behind(self, tmp_path, scratch):
         plane = stored(tmp_path, np.random.default_rng(4).normal(size=(200, 300)), "a.fits.gz")
         os.truncate(plane.path, os.path.getsize(plane.path) // 2)
