@@ -105,7 +105,8 @@ def pack(wcs: WCS, shape: tuple[int, int], header=None, primary=None) -> PackedW
         idc=idc,
     )
     packed.d2im_limits[:] = _d2im_limits(packed, (ny, nx))
-    return packed
+    # wcslib knows distortions that astropy does not show (TPV, TPD, DSS in a TAN's clothes).
+    return packed if _agrees(wcs, packed, (ny, nx)) else _sampled(wcs, (ny, nx), idc)
 
 
 def homography(chip: PackedWCS, grid: PackedWCS) -> NDArray[np.float64]:
@@ -523,6 +524,18 @@ def _aperture_roll(pa_v3, dec, v2, v3):
         math.sin(dec) * sin_rho - math.cos(dec) * math.cos(rho) * math.cos(a),
     )
     return math.degrees(math.pi - (gamma + b))
+
+
+def _agrees(wcs, packed, shape):
+    """Whether the packed chain is astropy's at places spread over the chip."""
+    y, x = (np.linspace(-0.5, n - 0.5, 6) for n in shape)
+    x, y = (a.ravel() for a in np.meshgrid(x, y))
+    tx, ty = sky_to_pixel(linear(packed), *_astropy_sky(wcs, x, y))
+    px, py = _map(packed, np.eye(3), x, y)
+    apart = np.hypot(px + packed.crpix[0] - tx, py + packed.crpix[1] - ty)
+    # The rotation from a galactic or ecliptic frame is known to some 1e-10 deg only.
+    equatorial = wcs.wcs.ctype[wcs.wcs.lng].startswith("RA")
+    return not (apart > (1e-6 if equatorial else 1e-3)).any()
 
 
 def _sampled(wcs, shape, idc):

@@ -327,6 +327,8 @@ def chip_box(
     bx0, bx1, by0, by1, bow = _border_bounds(
         map_points, chip_wcs, h, -0.5 - reach, nx - 0.5 + reach, -0.5 - reach, ny - 0.5 + reach
     )
+    if bow == math.inf:  # the chip is behind the tangent plane
+        return Region(0, 0, 0, 0)
     whole = Region(0, ny, 0, nx)
     x0, x1, y0, y1 = region.x0 - 0.5, region.x1 - 0.5, region.y0 - 0.5, region.y1 - 0.5
     if math.isfinite(bow):
@@ -381,7 +383,9 @@ def grid_region(
     x0, x1, y0, y1, bow = _border_bounds(
         map_points, chip_wcs, h, box.x0 - 0.5, box.x1 - 0.5, box.y0 - 0.5, box.y1 - 0.5
     )
-    if not math.isfinite(bow):
+    if bow == math.inf:
+        return Region(0, 0, 0, 0)
+    if math.isnan(bow):
         # Part of the box lies behind the tangent plane: nothing smaller than the grid is safe.
         return grid.region
     slack = margin + bow + 0.5
@@ -404,12 +408,14 @@ def _border_bounds(transform, wcs, h, x0, x1, y0, y1):
 
     The map is one-to-one, so that the image of the border bounds the image of the rectangle. The bow
     is the largest second difference between neighbouring samples: between samples the curve leaves
-    its chord by at most about an eighth of it. All are NaN if any point is.
+    its chord by at most about an eighth of it. It is NaN if some points are, infinite if all are.
     """
     x = (x0 + (x1 - x0) * _SQUARE_X).ravel()
     y = (y0 + (y1 - y0) * _SQUARE_Y).ravel()
     transform(wcs, h, x, y, x, y)
     mapped = np.stack([x, y])
+    if np.isnan(mapped).all():
+        return math.nan, math.nan, math.nan, math.nan, math.inf
     sides = mapped.reshape(2, 4, _SIDES + 1)
     bow = np.abs(sides[:, :, 2:] - 2.0 * sides[:, :, 1:-1] + sides[:, :, :-2]).max()
     (low_x, low_y), (high_x, high_y) = mapped.min(axis=1).tolist(), mapped.max(axis=1).tolist()
