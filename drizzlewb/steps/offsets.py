@@ -21,6 +21,8 @@ Array = npt.NDArray[np.float64]
 
 # Excess of the peak over that of the best rival; lists without common stars reach 1.3.
 CONTRAST = 1.6
+# Above this no rotation is looked for.
+CLEAR = 8.0
 # Expected number of such peaks by chance in the whole square.
 FALSE_ALARM = 1e-4
 FARTHEST_PX = 600
@@ -139,6 +141,7 @@ def find_start(
         With stage 'offset', the numbers, and what to change.
     """
     center = xy.mean(axis=0)
+    clean = _clean(xy, flux, starlike), _clean(ref, ref_flux, ref_starlike)
     tries = [(xy, ref)]
     if starlike.sum() >= 5 and ref_starlike.sum() >= 5 and not (starlike.all() and ref_starlike.all()):
         tries.append((xy[starlike], ref[ref_starlike]))
@@ -147,14 +150,18 @@ def find_start(
     for mine, theirs in tries:
         peak, counts = find_peak(mine, theirs, radius)
         if believable(peak, counts.size) and peak is not None and not peak.at_edge:
+            if peak.contrast < CLEAR:
+                # A rotation smears the peak: what is left of it may lead to a false match.
+                turned = _try_rotations(*clean, radius, center)
+                if turned is not None:
+                    return turned
             return Start(np.array([peak.dx, peak.dy]), 0.0, center, peak, counts)
         if peak is not None and (best is None or peak.contrast > best.contrast):
             best = peak
-    mine, theirs = _clean(xy, flux, starlike), _clean(ref, ref_flux, ref_starlike)
-    turned = _try_rotations(mine, theirs, radius, center)
+    turned = _try_rotations(*clean, radius, center)
     if turned is not None:
         return turned
-    beyond = _look_beyond(mine, theirs, radius)
+    beyond = _look_beyond(*clean, radius)
     evidence = (
         "no pair of sources lies within it"
         if best is None
@@ -173,31 +180,34 @@ def find_start(
         )
         raise Refused("offset", msg)
     msg = (
-        f"{where} Nothing stands out up to {_farthest(mine, radius):.0f} px either, nor with rotations up to "
-        f"{ROTATION_LIMIT_DEG:g} degree. Look at the sources (threshold, peakmax, conv_width, dqbits) and at "
-        "whether the exposures overlap."
+        f"{where} Nothing stands out up to {_farthest(clean[0], radius):.0f} px either, nor with rotations "
+        f"up to {ROTATION_LIMIT_DEG:g} degree. Look at the sources (threshold, peakmax, conv_width, dqbits) and "
+        "at whether the exposures overlap."
     )
     raise Refused("offset", msg)
 
 
 def _try_rotations(xy: Array, ref: Array, radius: float, center: Array) -> Start | None:
-    """Best believable peak over a scan of rotations about the mean position."""
+    """Best believable peak over a scan of rotations about the mean position; None if none is better."""
     reach = float(np.hypot(*(xy - center).T).max()) if len(xy) else 0.0
     if reach <= 0:
         return None
     # Neighbouring angles move the outermost star by 1.5 px.
     step = max(math.degrees(1.5 / reach), 0.01)
     n = math.ceil(ROTATION_LIMIT_DEG / step)
-    found: tuple[float, OffsetPeak, float] | None = None
+    peaks = {}
     for k in range(-n, n + 1):
         # Turning the list back makes it parallel to the reference.
-        counts = offset_histogram((xy - center) @ _turn(-k * step).T + center, ref, radius)
-        peak = histogram_peak(counts)
-        if peak is not None and (found is None or peak.significance > found[2]):
-            found = (k * step, peak, peak.significance)
-    if found is None or found[0] == 0.0:
+        peak = histogram_peak(offset_histogram((xy - center) @ _turn(-k * step).T + center, ref, radius))
+        if peak is not None:
+            peaks[k] = peak
+    if not peaks:
         return None
-    angle = found[0]
+    best = max(peaks, key=lambda k: peaks[k].significance)
+    # A turn must bring together clearly more pairs than none does.
+    if best == 0 or (0 in peaks and peaks[best].pairs < 1.5 * peaks[0].pairs):
+        return None
+    angle = best * step
     back = (xy - center) @ _turn(-angle).T + center
     peak, counts = find_peak(back, ref, radius)
     # One chance for each angle tried.

@@ -184,12 +184,13 @@ def _match_and_fit(
     # The same lists shifted by more than any tolerance share no star.
     away = np.array([13.7, -11.3]) * max(1.0, pars.tolerance)
     chance = len(match_pairs(image + away, predicted, pars.tolerance, pars.separation, flux, -listed.mag)[0])
-    _guard(name, fit, chance, start, plane, pars)
+    turn = None
+    if fit.geometry == "shift" and len(i) > 5:
+        turn = iterate_fit(image[i], listed.xy[j], "rshift", center, pars.nclip, pars.sigma)
+    _guard(name, fit, turn, chance, start, plane, pars)
     warnings: list[str] = []
     mags, ref_mags = sources.mag[at[i]], listed.mag[j]
     correlation = _magnitudes(name, sources.filters, fit, mags, ref_mags, listed.filters[j], warnings)
-    if abs(start.rotation) > 0 and pars.fitgeometry == "shift":
-        warnings.append(f"the lists are rotated by {start.rotation:+.3f} degrees, which 'shift' does not fit")
     unadvised = {"rscale": 12, "general": 25}.get(pars.fitgeometry, 0)
     if fit.nmatch < unadvised:
         warnings.append(
@@ -201,7 +202,9 @@ def _match_and_fit(
             alternatives[geometry] = fit_linear(image[i], listed.xy[j], geometry, center, used=fit.used)
     used = fit.used
     dx, dy, chip = _on_detector(sources, at[i][used], exposure)
-    found = trends(fit.residuals[used], dx, dy, mags[used], chip)
+    richer = [f for g, f in alternatives.items() if GEOMETRIES[g][0] > GEOMETRIES[fit.geometry][0]]
+    too_simple = any(f.rms_px < 0.8 * fit.rms_px for f in richer)
+    found = trends(fit.residuals[used], dx, dy, mags[used], chip, too_simple)
     verdict = judge(
         fit,
         1000.0 * plane.scale_arcsec,
@@ -254,7 +257,13 @@ def _refuse_few(
 
 
 def _guard(
-    name: str, fit: LinearFit, chance: int, start: Start, plane: OutputGrid, pars: AlignParameters
+    name: str,
+    fit: LinearFit,
+    turn: LinearFit | None,
+    chance: int,
+    start: Start,
+    plane: OutputGrid,
+    pars: AlignParameters,
 ) -> None:
     """Refuse what no telescope does, and pairs that scatter as chance pairs do."""
     rounded = f"{fit.nmatch} matches, rms {fit.rms_px:.3f} px"
@@ -286,6 +295,14 @@ def _guard(
     inner = int((distance < pars.tolerance / 2).sum())
     uniform = inner < 0.25 * n + 3.0 * math.sqrt(n * 0.1875)
     if uniform or (n < 1.5 * chance and fit.rms_px > 0.3 * pars.tolerance):
+        better = turn is not None and turn.rms_px < 0.5 * fit.rms_px
+        if fit.geometry == "shift" and (better or start.rotation):
+            angle = turn.rotation if better and turn is not None else start.rotation
+            msg = (
+                f"{name}: the lists are rotated by {angle:+.3f} degrees, and a shift leaves an rms of "
+                f"{fit.rms_px:.2f} px: use fitgeometry 'rscale'."
+            )
+            raise Refused("fit", msg)
         msg = (
             f"{name}: the {n} pairs scatter as chance pairs do (rms {fit.rms_px:.2f} px for a tolerance of "
             f"{pars.tolerance:g} px; {chance} pairs without any common star): a false match. Use fewer, "

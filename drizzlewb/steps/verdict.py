@@ -89,7 +89,12 @@ def _binned_range(values: Array, against: Array) -> float:
 
 
 def trends(
-    residuals: Array, x: Array, y: Array, mag: Array, chip: npt.NDArray[np.integer] | None = None
+    residuals: Array,
+    x: Array,
+    y: Array,
+    mag: Array,
+    chip: npt.NDArray[np.integer] | None = None,
+    too_simple: bool = False,
 ) -> list[Trend]:
     """Dependences of the residuals on position and magnitude that matter.
 
@@ -103,6 +108,8 @@ def trends(
         NaN where unknown.
     chip : ndarray of int, shape (n,), optional
         Which chip a star is on.
+    too_simple : bool
+        A richer geometry is known to fit markedly better: then it is the cause.
 
     Returns
     -------
@@ -111,19 +118,14 @@ def trends(
         thousands of stars any slope is significant, and few bins of few stars always scatter.
     """
     found = []
-    step = np.zeros(2)
-    if chip is not None:
-        groups = [residuals[chip == c] for c in np.unique(chip)]
-        if len(groups) > 1 and min(map(len, groups)) >= PER_BIN:
-            medians = np.array([np.median(g, axis=0) for g in groups])
-            step = medians.max(0) - medians.min(0)
     for axis, name in enumerate("xy"):
-        for against, values in (("x", x), ("y", y), ("magnitude", mag)):
-            good = np.isfinite(values)
-            if good.sum() < 2 * PER_BIN or np.ptp(values[good]) == 0:
+        values = residuals[:, axis]
+        for against, at in (("x", x), ("y", y), ("magnitude", mag)):
+            good = np.isfinite(at)
+            if good.sum() < 2 * PER_BIN or np.ptp(at[good]) == 0:
                 continue
-            p = float(spearmanr(residuals[good, axis], values[good]).pvalue)
-            size = _binned_range(residuals[good, axis], values[good])
+            p = float(spearmanr(values[good], at[good]).pvalue)
+            size = _binned_range(values[good], at[good])
             if not (p < TREND_P and size > TREND_PX):
                 continue
             if against == "magnitude":
@@ -132,12 +134,26 @@ def trends(
                     if name == "y"
                     else "centres depend on brightness"
                 )
-            elif against == "y" and step[axis] > 0.6 * size:
-                cause = "a step between the chips: their relative position is off"
+            elif too_simple:
+                cause = "the fitgeometry is too simple"
+            elif against == "y" and _is_step(values, y, chip, size):
+                cause = "a step between the chips, whose relative position is off"
             else:
-                cause = "distortion, or a geometry too simple: compare rscale and general"
+                cause = "distortion that the model does not hold"
             found.append(Trend(name, against, p, size, cause))
     return found
+
+
+def _is_step(values: Array, y: Array, chip: npt.NDArray[np.integer] | None, size: float) -> bool:
+    """Whether medians differ between the chips while each chip is level."""
+    if chip is None:
+        return False
+    groups = [chip == c for c in np.unique(chip)]
+    if len(groups) < 2 or min(g.sum() for g in groups) < 2 * PER_BIN:
+        return False
+    medians = [float(np.median(values[g])) for g in groups]
+    within = max(_binned_range(values[g], y[g]) for g in groups)
+    return max(medians) - min(medians) > 0.6 * size and within < 0.5 * size
 
 
 def judge(
