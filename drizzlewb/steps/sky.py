@@ -289,12 +289,11 @@ def solve(
         if groups.max(initial=0) > 0:
             log.warning("exposures fall into %d groups that do not overlap", groups.max() + 1)
         if p.skymethod == "globalmin+match":
-            left = measured - offsets[owner]
-            for group in np.unique(groups):
-                members = np.flatnonzero(groups == group)
-                for some in [members] if group >= 0 else [[k] for k in members]:
-                    chosen = left[np.isin(owner, some) & np.isfinite(left)]
-                    offsets[some] += chosen.min(initial=np.inf) if len(chosen) else 0.0
+            # an exposure without overlaps is a group of its own
+            label = np.where(groups >= 0, groups, groups.max() + 1 + alone)
+            base = np.full(label.max() + 1, np.nan)
+            np.fmin.at(base, label[owner], measured - offsets[owner])
+            offsets = offsets + np.nan_to_num(base)[label]
     present = np.nan_to_num(local)
     values = [
         SkyValue(float(offsets[k] / f), float(present[k] / f), float(offsets[k] / f))
