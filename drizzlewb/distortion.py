@@ -192,8 +192,28 @@ def tan_wcs(crval: ArrayLike, crpix: ArrayLike, cd: ArrayLike) -> PackedWCS:
     cd = np.array(cd, np.float64).reshape(2, 2)
     _check_linear(crval, cd)
     crpix = np.array(crpix, np.float64).reshape(2)
-    blank = PackedWCS(crpix, cd, crval, *([np.zeros(0)] * 13))
-    return linear(blank)
+    none = np.zeros((0, 0), np.float32)
+    unset = np.zeros(0)
+    return linear(
+        PackedWCS(
+            crpix=crpix,
+            cd=cd,
+            crval=crval,
+            sip_ref=unset,
+            sip_a=unset,
+            sip_b=unset,
+            npol_x=none,
+            npol_y=none,
+            d2im_x=none,
+            d2im_y=none,
+            table_axes=unset,
+            d2im_limits=unset,
+            grid_x=unset,
+            grid_y=unset,
+            grid_axes=unset,
+            idc=unset,
+        )
+    )
 
 
 def pixel_to_sky(packed: PackedWCS, x: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:

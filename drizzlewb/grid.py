@@ -134,7 +134,7 @@ class OutputGrid:
         DataError
             The position or all of the region lies outside the image.
         """
-        ny, nx = (size, size) if np.isscalar(size) else size
+        ny, nx = size if isinstance(size, tuple) else (size, size)
         x, y = (float(v) for v in self.sky_to_pixel(ra, dec))
         if math.isfinite(x) and math.isfinite(y):
             x0, y0 = round(x - 0.5 * (nx - 1)), round(y - 0.5 * (ny - 1))

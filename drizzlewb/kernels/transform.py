@@ -288,6 +288,24 @@ def _add_table_row(table, axes, y, xs, out):
 
 
 @kernel
+def _project_straight(h, cx, cy, ref, xs, ys):
+    # In place. xs holds x': quintics cx, cy in x' - ref give the focal offsets.
+    a0, a1, a2, a3, a4, a5 = cx[0], cx[1], cx[2], cx[3], cx[4], cx[5]
+    b0, b1, b2, b3, b4, b5 = cy[0], cy[1], cy[2], cy[3], cy[4], cy[5]
+    h00, h01, h02 = h[0, 0], h[0, 1], h[0, 2]
+    h10, h11, h12 = h[1, 0], h[1, 1], h[1, 2]
+    h20, h21, h22 = h[2, 0], h[2, 1], h[2, 2]
+    for k in range(xs.size):
+        w = xs[k] - ref
+        u = ((((a5 * w + a4) * w + a3) * w + a2) * w + a1) * w + a0
+        v = ((((b5 * w + b4) * w + b3) * w + b2) * w + b1) * w + b0
+        t = h20 * u + h21 * v + h22
+        r = 1.0 / t if t > 0.0 else np.nan
+        xs[k] = (h00 * u + h01 * v + h02) * r
+        ys[k] = (h10 * u + h11 * v + h12) * r
+
+
+@kernel
 def _project_run(h, cx, cy, ref, xs, ys):
     # In place. xs holds x' and ys the D2IM shift d of y: the focal offsets are the sum over k of d**k
     # times the polynomial c[k] in x' - ref.
@@ -421,7 +439,8 @@ def map_row(wcs, h, y, xoff, i0, i1, out_x, out_y):
     sampled = wcs.grid_x.size > 0
     npol_x, npol_y, axes = wcs.npol_x, wcs.npol_y, wcs.table_axes
     whole = wcs.sip_a.shape[0] <= 6
-    if wcs.d2im_y.size > 0 and whole:
+    shifts = wcs.d2im_y.size > 0
+    if shifts and whole:
         reach = wcs.d2im_limits[1]
         whole = (
             wcs.d2im_limits[2] > 0.0
@@ -440,7 +459,7 @@ def map_row(wcs, h, y, xoff, i0, i1, out_x, out_y):
     rows = np.empty((2, 3, 6))
     cells = np.empty((2, 3, 6))
     if not sampled:
-        if wcs.d2im_y.size > 0:
+        if shifts:
             _add_table_row(wcs.d2im_y, axes[3], y, xs, ys)
         if wcs.d2im_x.size > 0:
             raw = np.empty(n)
@@ -453,6 +472,11 @@ def map_row(wcs, h, y, xoff, i0, i1, out_x, out_y):
         rows[0, 0, 1] += 1.0
         rows[1, 0, 0] += y - wcs.crpix[1]
         rows[1, 1, 0] += 1.0
+        # Element by element: an assignment of arrays compiles 7 s of error formatting with it.
+        for g in range(2):
+            for m in range(3):
+                for i in range(6):
+                    cells[g, m, i] = rows[g, m, i]
     k = np.int64(0)
     while k < n:
         limit = np.inf
@@ -462,18 +486,21 @@ def map_row(wcs, h, y, xoff, i0, i1, out_x, out_y):
             cells[0, 0, 0] += ref - wcs.crpix[0]
             cells[0, 0, 1] += 1.0
             cells[1, 0, 0] += y - wcs.crpix[1]
-        else:
-            # Element by element: an assignment of arrays compiles 7 s of error formatting with it.
+        elif npol_x.size > 0 or npol_y.size > 0:
+            # A table's cell adds to these four coefficients of each axis.
             for g in range(2):
-                for m in range(3):
-                    for i in range(6):
-                        cells[g, m, i] = rows[g, m, i]
+                for m in range(2):
+                    cells[g, m, 0] = rows[g, m, 0]
+                    cells[g, m, 1] = rows[g, m, 1]
             if npol_x.size > 0:
                 limit = _add_npol(npol_x, axes[0], xs[k], y, ref, cells[0])
             if npol_y.size > 0:
                 limit = min(limit, _add_npol(npol_y, axes[1], xs[k], y, ref, cells[1]))
         e = _run_end(xs, k, limit)
-        _project_run(h, cells[0], cells[1], ref, xs[k:e], ys[k:e])
+        if shifts:
+            _project_run(h, cells[0], cells[1], ref, xs[k:e], ys[k:e])
+        else:
+            _project_straight(h, cells[0, 0], cells[1, 0], ref, xs[k:e], ys[k:e])
         k = e
 
 
