@@ -22,7 +22,7 @@ _STRUCTURE = re.compile(
 _FRAME = re.compile(
     r"^(WCSAXES|WCSNAME|WCSTYPE|CRPIX\d|CRVAL\d|CDELT\d|CTYPE\d|CUNIT\d|CD\d_\d|PC\d_\d|LONPOLE|LATPOLE|CRDER\d"
     r"|CSYER\d|RADESYS|EQUINOX|ORIENTAT|PA_APER|VAFACTOR|LTV\d|LTM\d_\d|OCX\d+|OCY\d+|OCD?\d_\d|OC[RV]\w*|ONAXIS\d|OORIENTA"
-    r"|[AB]P?_(ORDER|DMAX|\d+_\d+)|D2IM\w*|CPDIS\d|CPERR\d|DP\d.*|NPOLEXT|AXISCORR|IDCSCALE|IDCTHETA|IDCX?REF|IDCYREF"
+    r"|[AB]P?_(ORDER|DMAX|\d+_\d+)|D2IM.*|CPDIS\d|CPERR\d|DP\d.*|NPOLEXT|AXISCORR|IDCSCALE|IDCTHETA|IDCX?REF|IDCYREF"
     r"|IDCV[23]REF|IDCXREF|TDD\w*|CX\d+|CY\d+|MDRIZSKY|NMATCHES|RMS_RA|RMS_DEC|HDRNAME|SIPNAME|WCSRMS\w*|FITNAME"
     r"|(WCSAXES|WCSNAME|WCSTYPE|CRPIX\d|CRVAL\d|CDELT\d|CTYPE\d|CUNIT\d|CD\d_\d|PC\d_\d|LONPOLE|LATPOLE|CRDER\d"
     r"|CSYER\d|RADESYS|EQUINOX|ORIENTAT|NMATCHES|RMS_RA|RMS_DEC|HDRNAME)[A-Z])$"
@@ -89,7 +89,7 @@ def primary_header(
             header[keyword] = "COMPLETE"
     header["ASN_MTYP"] = ("PROD-DTH", "role of this file: a combined product")
     chips = [(e, c) for e in exposures for c in e.chips]
-    header["NDRIZIM"] = (len(chips), "number of images (chips) drizzled onto this product")
+    header["NDRIZIM"] = (len(chips), "images (chips) drizzled onto this one")
     for number, (exposure, chip) in enumerate(chips, 1):
         prefix = f"D{number:03d}"
         for suffix, value, comment in (
@@ -116,7 +116,10 @@ def primary_header(
         ):
             # From the thousandth chip on, standard keywords are used up: FITS allows eight characters.
             keyword = prefix + suffix
-            header["HIERARCH " + keyword if len(keyword) > 8 else keyword] = (value, comment)
+            keyword = f"HIERARCH {keyword}" if len(keyword) > 8 else keyword
+            # Values are padded to column 30; a comment that does not fit beside a long name is cut.
+            room = 80 - max(30, len(keyword) + 5 + len(str(value))) - 3
+            header[keyword] = (value, comment[: max(0, room)])
     return header
 
 

@@ -382,7 +382,7 @@ class Product:
         """Celestial WCS of the product (`astropy.wcs.WCS`)."""
         from astropy.wcs import WCS
 
-        return WCS(self.header)
+        return WCS(self.grid.to_header())
 
     @property
     def crmask(self) -> dict[tuple[str, int], np.ndarray]:

@@ -80,7 +80,7 @@ class Reduction:
         check_plan(exposures, parameters)
         self.exposures = tuple(exposures)
         self.parameters = parameters
-        self.threads = thread_count(threads if threads is not None else parameters.general.num_cores)
+        self.threads = thread_count(threads if threads is not None else parameters.extra.threads)
         self.progress = progress
         self.cancel = cancel or Cancel()
         self.separate_grid = separate_grid(exposures, parameters)

@@ -89,8 +89,8 @@ class TiledArray:
                 "dtype": self.dtype.str,
                 "valid": np.flatnonzero(self._valid).tolist(),
             }
-        with replaced_when_whole(self._map_path) as part:
-            part.write_text(json.dumps(state))
+            with replaced_when_whole(self._map_path) as part:
+                part.write_text(json.dumps(state))
 
     def close(self) -> None:
         """Close the scratch file."""

@@ -22,7 +22,7 @@ def median_under(placed: Placed, box: Region, parameters: ReduceParameters) -> R
     """Pixels of the separate grid that the cosmic-ray mask of a chip box reads."""
     p = parameters.blot
     chip = placed.prepared.chip
-    reach = blot.margin(blot.INTERPOLANTS[p.blot_interp], p.blot_sinscl)
+    reach = blot.margin(blot.INTERPOLANTS[p.blot_interp])
     under = grid_region(chip.wcs, chip.shape, _grown(placed, box, parameters), placed.grid)
     return under.grow(reach + 1).clip(placed.grid.shape)
 

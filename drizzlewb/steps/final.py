@@ -108,7 +108,7 @@ def product_region(
 
 
 def fill_value(parameters: ReduceParameters) -> float:
-    """Value of output pixels that nothing contributes to: ``final_fillval``, else ``final_maskval``, else NaN."""
+    """Value of empty output pixels: ``final_fillval``, else ``final_maskval``, else NaN."""
     p = parameters.final
     for value in (p.final_fillval, p.final_maskval):
         if value is not None:

@@ -181,8 +181,8 @@ def find_start(
         raise Refused("offset", msg)
     msg = (
         f"{where} Nothing stands out up to {_farthest(clean[0], radius):.0f} px either, nor with rotations "
-        f"up to {ROTATION_LIMIT_DEG:g} degree. Look at the sources (threshold, peakmax, conv_width, dqbits) and "
-        "at whether the exposures overlap."
+        f"up to {ROTATION_LIMIT_DEG:g} degree. Look at the sources (threshold, peakmax, conv_width, dqbits), "
+        "and at whether the exposures overlap."
     )
     raise Refused("offset", msg)
 

@@ -18,6 +18,7 @@ GOOD_PX, POOR_PX = 0.05, 0.1
 TREND_P, TREND_PX = 0.01, 0.05
 BINS, PER_BIN = 8, 10
 VA_PPM = 30.0
+VA_YEAR_PPM = 130.0
 VISIT_ROTATION_DEG = 0.001
 
 
@@ -74,7 +75,8 @@ class Verdict:
     trends: tuple[Trend, ...] = ()
 
     def __str__(self) -> str:
-        return " ".join([self.text, *(f"{w[0].upper()}{w[1:]}." for w in self.warnings)])
+        sentences = [f"{w[0].upper()}{w[1:]}{'' if w[-1] in '.?' else '.'}" for w in self.warnings]
+        return " ".join([self.text, *sentences])
 
 
 def _binned_range(values: Array, against: Array) -> float:
@@ -201,10 +203,11 @@ def judge(
     if fit.geometry == "rscale" and np.isfinite(fit.covariance).all():
         error_ppm = 1e6 * float(np.sqrt(fit.covariance[2, 2]))
     if fit.geometry in ("rscale", "general") and abs(fit.scale_ppm) > VA_PPM + 3 * error_ppm:
-        notes.append(
-            f"the scale differs by {fit.scale_ppm:+.0f} ppm, more than velocity aberration within an orbit "
-            "(25 ppm): was VAFACTOR applied?"
-        )
+        if abs(fit.scale_ppm) < VA_YEAR_PPM:
+            why = "more than velocity aberration changes within an orbit (25 ppm): was VAFACTOR applied?"
+        else:
+            why = "more than velocity aberration ever does (100 ppm): is this the filter's distortion model?"
+        notes.append(f"the scale differs by {fit.scale_ppm:+.0f} ppm, {why}")
     if same_visit and fit.geometry != "shift":
         error_deg = _rotation_error(fit)
         if abs(fit.rotation) > VISIT_ROTATION_DEG + 3 * error_deg:

@@ -84,14 +84,20 @@ def test_single_images(reduction, golden, index):
     region = cut(golden, "med_slice")
     sci, wht = np.empty(region.shape, np.float32), np.empty(region.shape, np.float32)
     single_region(reduction._on_separate[index], region, reduction.parameters, sci, wht)
-    close_but_for_steep_pixels(sci, golden[f"{ROOTS[index]}_single_sci"], typical=2e-3, worst=0.5)
     theirs = golden[f"{ROOTS[index]}_single_wht"]
-    assert np.abs(wht - theirs).max() < 5e-3 * theirs.max()
+    np.testing.assert_array_equal(wht > 0, theirs > 0)
+    assert np.abs(wht - theirs).max() < 1e-3 * theirs.max()
+    # Without weight the peer leaves the value of whatever drop came first; ours is 0.
+    assert (sci[wht == 0] == 0).all()
+    good = wht > 0
+    close_but_for_steep_pixels(
+        sci[good], golden[f"{ROOTS[index]}_single_sci"][good], typical=1e-3, worst=0.05
+    )
 
 
 def test_median(reduction, golden):
     close_but_for_steep_pixels(
-        reduction.median(cut(golden, "med_slice")), golden["med"], typical=2e-3, worst=0.5
+        reduction.median(cut(golden, "med_slice")), golden["med"], typical=1e-3, worst=0.1
     )
 
 
@@ -103,18 +109,15 @@ def test_blot(reduction, golden, index):
     under = median_under(placed, box, reduction.parameters)
     blotted = blot_box(placed, box, reduction.median(under), (under.y0, under.x0), reduction.parameters)
     blotted += np.float32(placed.prepared.sky_subtracted)
-    close_but_for_steep_pixels(blotted, golden[f"{ROOTS[index]}_blt"], typical=5e-3, worst=0.5)
+    close_but_for_steep_pixels(blotted, golden[f"{ROOTS[index]}_blt"], typical=1e-3, worst=0.1)
 
 
 @pytest.mark.parametrize("index", range(3))
 def test_cosmic_ray_mask(reduction, golden, index):
     theirs = np.unpackbits(golden[f"{ROOTS[index]}_crmask_full"], axis=1)[:, :1024]
     ours = reduction.crmask(index)
-    differing = np.mean(ours != theirs)
-    # Pixels within the map's error of a threshold fall either way; the peer's blot is of its own median.
-    assert differing < 2e-3
-    # They are not biased: neither side flags more.
-    assert np.mean(ours == 0) == pytest.approx(np.mean(theirs == 0), rel=0.01)
+    # Pixels within the map's error of a threshold fall either way: 1, 5 and 1 of 1,048,576 here.
+    assert np.count_nonzero(ours != theirs) <= 20
 
 
 def test_product(reduction, golden):
@@ -122,6 +125,7 @@ def test_product(reduction, golden):
     theirs, weight = golden["drz_sci"], golden["drz_wht"]
     assert np.array_equal(np.isnan(tile.sci), np.isnan(theirs))
     good = np.isfinite(theirs)
-    close_but_for_steep_pixels(tile.sci[good], theirs[good], typical=2e-2, worst=3.0)
-    assert np.abs(tile.wht - weight).mean() < 2e-3 * weight.max()
-    assert np.mean(tile.ctx[0] != golden["drz_ctx"].view(np.uint32)) < 5e-3
+    close_but_for_steep_pixels(tile.sci[good], theirs[good], typical=1e-3, worst=0.1)
+    assert np.abs(tile.wht - weight).max() < 1e-3 * weight.max()
+    # Drops that end within the map's error of a pixel's border: 2 of 90,000 here.
+    assert np.count_nonzero(tile.ctx[0] != golden["drz_ctx"].astype(np.uint32)) <= 10
