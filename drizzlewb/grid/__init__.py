@@ -1,0 +1,8 @@
+"""Output planes, rectangles of them, and which chip pixels lie beneath a rectangle."""
+
+from drizzlewb.grid.making import output_grid
+from drizzlewb.grid.output import OutputGrid
+from drizzlewb.grid.placing import chip_box, grid_region
+from drizzlewb.grid.region import Region
+
+__all__ = ["OutputGrid", "Region", "chip_box", "grid_region", "output_grid"]
