@@ -1,17 +1,21 @@
 """Drizzle: spread the pixels of one chip box over a tile of the output grid.
 
 Definitions: Fruchter & Hook 2002 (PASP 114, 144), as computed by the ``drizzle`` package 3.0.0
-(``src/cdrizzlebox.c``); ``square`` maps the four corners of each drop exactly, as AstroDrizzle does.
+(``src/cdrizzlebox.c``); ``square`` maps the four corners of each drop exactly, as AstroDrizzle does,
+and is in `drizzlewb.kernels.overlap`.
 
-We keep two sums per output pixel, ``num = sum(dow * s^2 * d)`` and ``den = sum(dow)``, where the
-peer keeps a running mean in float32; `finish` divides. Every contribution is a function of its
-input pixel alone, and contributions come in the order (row, column) of the chip, so that any tile and
-any chip box that holds all contributors give the same bits.
+Two sums are kept per output pixel, ``num = sum(dow * s^2 * d)`` and ``den = sum(dow)``, where the peer
+keeps a running mean in float32; `finish` divides. Every contribution is a function of its input
+pixel alone, and contributions come in the order (row, column) of the chip, so that any tile and any
+chip box that holds all contributors give the same bits.
 """
 
 import numpy as np
 
+from drizzlewb.errors import DataError, ParameterError
 from drizzlewb.kernels.jit import kernel
+from drizzlewb.kernels.lanes import LANES, add_run
+from drizzlewb.kernels.overlap import BLOCK, block_columns, drizzle_square, nearest, touch
 from drizzlewb.kernels.transform import map_row
 
 __all__ = ["KERNELS", "drizzle_box", "finish", "reach"]
@@ -26,27 +30,28 @@ KERNELS = {
     "lanczos3": LANCZOS3,
 }
 
-BLOCK = 32  # rows and columns of the coarse grid by which pixels far from the tile are skipped
-BATCH = 64  # drops whose overlaps are computed side by side
 FWHM = 2.3548  # of a Gaussian, in sigma, to the peer's digits
 LUT_STEP = 0.003  # of the peer's Lanczos table, in input pixels
-# An overlap below this fraction of its drop is the rounding error of a pixel that is not touched.
-SLIVER = 1e-11
+POINT_PIXFRAC = 0.001  # drops of this size and below are points, whatever the kernel: the peer's rule
+_NO_TABLE = np.zeros(1)
 
 
-@kernel
-def _round(x):
-    """Nearest integer, halves away from zero (the peer's ``fortran_round``)."""
-    if x >= 0.0:
-        return int(np.floor(x + 0.5))
-    return int(np.ceil(x - 0.5))
-
-
-@kernel
 def reach(kernel_id, pixfrac, scale):
-    """Half-width of the box of output pixels that a drop is spread over, in output pixels.
+    """Half-width of the box of output pixels that a drop is spread over.
 
-    For ``square`` this is the drop's half-diagonal without distortion; the drop itself is mapped.
+    Parameters
+    ----------
+    kernel_id : int
+        One of `KERNELS`.
+    pixfrac : float
+    scale : float
+        Output pixel / input pixel, linear.
+
+    Returns
+    -------
+    float
+        Output pixels; for ``square`` the half-diagonal of an undistorted drop, as the drop itself is
+        mapped.
     """
     if kernel_id == SQUARE:
         return 0.7072 * pixfrac / scale
@@ -62,339 +67,131 @@ def reach(kernel_id, pixfrac, scale):
     return 0.0
 
 
-@kernel
 def _lanczos_table(order):
-    """Lanczos window of `order` at multiples of `LUT_STEP` input pixels, zero from `order` on."""
-    n = int(np.ceil(order / LUT_STEP)) + 1
-    table = np.zeros(n)
-    table[0] = 1.0
-    for k in range(1, n):
-        x = np.pi * (k * LUT_STEP)
-        if x < np.pi * order:
-            table[k] = np.sin(x) / x * np.sin(x / order) / (x / order)
-    return table
+    # The window at multiples of LUT_STEP; zero from `order` on.
+    x = np.arange(int(np.ceil(order / LUT_STEP)) + 1) * LUT_STEP
+    return np.where(x < order, np.sinc(x) * np.sinc(x / order), 0.0)
 
 
 @kernel
-def _node_row(wcs, h, y, x0, nx, node_x, node_y, point):
-    """Map the edges of the blocks along one line: columns x0 - 0.5 + 0, 32, 64, ... nx."""
-    n = (nx + BLOCK - 1) // BLOCK
-    for b in range(n + 1):
-        i = x0 + min(b * BLOCK, nx)
-        map_row(wcs, h, y, -0.5, i, i + 1, point[0], point[1])
-        node_x[b] = point[0, 0]
-        node_y[b] = point[1, 0]
-
-
-@kernel
-def _hull(nodes, nx, height, pixfrac, radius, ox0, oy0, ox1, oy1):
-    """Columns [a, b) of a block row outside which no drop can touch the tile.
-
-    A block's pixels lie within the bounding box of its four mapped corners but for the curvature of
-    the map: (32^2 / 8) times its second derivative, below 0.01 input pixel for every Hubble camera,
-    and for the steps of the lookup tables, below 0.2. `radius` holds a whole input pixel for them.
-    """
-    first = nx
-    last = 0
-    n = (nx + BLOCK - 1) // BLOCK
-    for b in range(n):
-        width = min(BLOCK, nx - b * BLOCK)
-        x_lo = min(min(nodes[0, b], nodes[0, b + 1]), min(nodes[2, b], nodes[2, b + 1]))
-        x_hi = max(max(nodes[0, b], nodes[0, b + 1]), max(nodes[2, b], nodes[2, b + 1]))
-        y_lo = min(min(nodes[1, b], nodes[1, b + 1]), min(nodes[3, b], nodes[3, b + 1]))
-        y_hi = max(max(nodes[1, b], nodes[1, b + 1]), max(nodes[3, b], nodes[3, b + 1]))
-        # a drop larger than its pixel leaves the block by (pixfrac - 1) / 2 input pixels
-        over = 0.6 * max(pixfrac - 1.0, 0.0) / min(width, height)
-        dx = radius + over * (x_hi - x_lo)
-        dy = radius + over * (y_hi - y_lo)
-        # comparisons with NaN are false: a block that cannot be judged is kept
-        if x_hi + dx < ox0 or x_lo - dx > ox1 or y_hi + dy < oy0 or y_lo - dy > oy1:
-            continue
-        first = min(first, b * BLOCK)
-        last = max(last, b * BLOCK + width)
-    return first, last
-
-
-# Rows of the square kernel's scratch, each BATCH wide: corners relative to the drop's window; per
-# edge dx/dy and half of |dy/dx| with the sign of dy; 1 / signed area; weight; then per edge what the
-# current row of pixels cuts out of it; the area left of the last line; and the windows.
-_X, _Y, _M, _G, _J, _W, _LO, _HI, _DY, _LEFT, _WINDOW = 0, 4, 8, 12, 16, 17, 18, 22, 26, 30, 31
-
-
-@kernel
-def _overlaps(s, m, rows, cols):
-    """Weights of m drops in windows of rows x cols output pixels, by the boundary integral.
-
-    The area of a polygon left of the line X within a strip of y is the integral of min(x, X) dy along
-    its boundary: per edge dy * min(X, x_hi) - g u^2 with u = clip(X - x_lo, 0, x_hi - x_lo) and
-    g = dy/dx / 2. Differences between lines give pixels. There is no divide and no branch per pixel,
-    so that drops are done side by side; each value depends on its own drop only.
-    """
-    for e in range(4):
-        f = (e + 1) & 3
-        for k in range(m):
-            dx = s[_X + f, k] - s[_X + e, k]
-            dy = s[_Y + f, k] - s[_Y + e, k]
-            s[_M + e, k] = dx / dy if abs(dy) > 1e-30 else 0.0
-            g = abs(dy / dx) if abs(dx) > 1e-30 else 0.0
-            s[_G + e, k] = 0.5 * g if dy > 0.0 else -0.5 * g
-    for r in range(rows):
-        for e in range(4):
-            f = (e + 1) & 3
-            for k in range(m):
-                y1 = s[_Y + e, k] - r
-                y2 = s[_Y + f, k] - r
-                ya = min(max(y1, 0.0), 1.0)
-                yb = min(max(y2, 0.0), 1.0)
-                slope = s[_M + e, k]
-                xa = s[_X + e, k] + (ya - y1) * slope
-                xb = s[_X + f, k] + (yb - y2) * slope
-                s[_LO + e, k] = min(xa, xb)
-                s[_HI + e, k] = max(xa, xb)
-                s[_DY + e, k] = yb - ya
-        for k in range(m):
-            s[_LEFT, k] = 0.0
-        for c in range(cols):
-            line = c + 1.0
-            out = _WINDOW + r * cols + c
-            for k in range(m):
-                area = 0.0
-                for e in range(4):
-                    lo = s[_LO + e, k]
-                    hi = s[_HI + e, k]
-                    u = min(max(line - lo, 0.0), hi - lo)
-                    area += s[_DY + e, k] * min(line, hi) - s[_G + e, k] * u * u
-                part = (area - s[_LEFT, k]) * s[_J, k]
-                s[_LEFT, k] = area
-                s[out, k] = part * s[_W, k] if part > SLIVER else 0.0
-
-
-@kernel
-def _add_windows(s, at, value, m, rows, cols, bit, num, den, ctx):
-    """Add m finished windows to the tile in the order of their drops."""
-    ny, nx = num.shape
-    for k in range(m):
-        j0 = at[0, k]
-        i0 = at[1, k]
-        c0 = max(0, -i0)
-        c1 = min(at[3, k], nx - i0)
-        for r in range(max(0, -j0), min(at[2, k], ny - j0)):
-            j = j0 + r
-            for c in range(c0, c1):
-                dow = s[_WINDOW + r * cols + c, k]
-                num[j, i0 + c] += dow * value[k]
-                den[j, i0 + c] += dow
-                if dow > 0.0:
-                    ctx[j, i0 + c] |= bit
-
-
-@kernel
-def _flush(s, at, value, m, rows, cols, bit, num, den, ctx):
-    """Compute and add a batch; returns the scratch, enlarged if its windows did not fit."""
-    if s.shape[0] < _WINDOW + rows * cols:
-        bigger = np.empty((_WINDOW + rows * cols, BATCH))
-        for q in range(_WINDOW):
-            for k in range(m):
-                bigger[q, k] = s[q, k]
-        s = bigger
-    _overlaps(s, m, rows, cols)
-    _add_windows(s, at, value, m, rows, cols, bit, num, den, ctx)
-    return s
-
-
-@kernel
-def _square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, num, den, ctx, nodes):
-    ny, nx = data.shape
-    tny, tnx = num.shape
-    half = 0.5 * pixfrac
-    shared = pixfrac == 1.0  # neighbours then share corners: one line of corners per row
-    # corners of the row, by line (below, above) and side (left, right)
-    cx = np.empty((4, nx + 1))
-    cy = np.empty((4, nx + 1))
-    s = np.empty((_WINDOW + 16, BATCH))
-    at = np.empty((4, BATCH), np.int64)
-    value = np.empty(BATCH)
-    m = rows = cols = 0
-    area_scale = scale * scale
-    for j_block in range(0, ny, BLOCK):
-        j_end = min(ny, j_block + BLOCK)
-        a, b = _block_hull(
-            wcs, h, x0, y0 + j_block, nx, j_end - j_block, j_block == 0, pixfrac,
-            1.0 + 1.0 / scale, ox0, oy0, ox0 + tnx - 1, oy0 + tny - 1, nodes,
-        )  # fmt: skip
-        if a >= b:
-            continue
-        n = b - a
-        below, above = 0, 1
-        for j in range(j_block, j_end):
-            y = float(y0 + j)
-            if shared:
-                if j == j_block:
-                    map_row(wcs, h, y - 0.5, -0.5, x0 + a, x0 + b + 1, cx[below], cy[below])
-                map_row(wcs, h, y + 0.5, -0.5, x0 + a, x0 + b + 1, cx[above], cy[above])
-            else:
-                map_row(wcs, h, y - half, -half, x0 + a, x0 + b, cx[0], cy[0])
-                map_row(wcs, h, y + half, -half, x0 + a, x0 + b, cx[1], cy[1])
-                map_row(wcs, h, y - half, half, x0 + a, x0 + b, cx[2], cy[2])
-                map_row(wcs, h, y + half, half, x0 + a, x0 + b, cx[3], cy[3])
-            for i in range(n):
-                w = weight[j, a + i]
-                d = data[j, a + i]
-                if not (w > 0.0 and np.isfinite(d) and w < np.inf):
-                    continue
-                xa = cx[below, i]
-                ya = cy[below, i]
-                xd = cx[above, i]
-                yd = cy[above, i]
-                if shared:
-                    xb = cx[below, i + 1]
-                    yb = cy[below, i + 1]
-                    xc = cx[above, i + 1]
-                    yc = cy[above, i + 1]
-                else:
-                    xb = cx[2, i]
-                    yb = cy[2, i]
-                    xc = cx[3, i]
-                    yc = cy[3, i]
-                jaco = 0.5 * ((xc - xa) * (yd - yb) - (xd - xb) * (yc - ya))
-                if not (abs(jaco) > 0.0 and abs(jaco) < 1e15):
-                    continue  # also where the map is not defined
-                i0 = _round(min(min(xa, xb), min(xc, xd)))
-                i1 = _round(max(max(xa, xb), max(xc, xd)))
-                j0 = _round(min(min(ya, yb), min(yc, yd)))
-                j1 = _round(max(max(ya, yb), max(yc, yd)))
-                if i1 < ox0 or i0 >= ox0 + tnx or j1 < oy0 or j0 >= oy0 + tny:
-                    continue
-                ox = i0 - 0.5
-                oy = j0 - 0.5
-                s[_X, m] = xa - ox
-                s[_X + 1, m] = xb - ox
-                s[_X + 2, m] = xc - ox
-                s[_X + 3, m] = xd - ox
-                s[_Y, m] = ya - oy
-                s[_Y + 1, m] = yb - oy
-                s[_Y + 2, m] = yc - oy
-                s[_Y + 3, m] = yd - oy
-                s[_J, m] = 1.0 / jaco
-                s[_W, m] = w
-                value[m] = d * area_scale
-                at[0, m] = j0 - oy0
-                at[1, m] = i0 - ox0
-                at[2, m] = j1 - j0 + 1
-                at[3, m] = i1 - i0 + 1
-                rows = max(rows, j1 - j0 + 1)
-                cols = max(cols, i1 - i0 + 1)
-                m += 1
-                if m == BATCH:
-                    s = _flush(s, at, value, m, rows, cols, bit, num, den, ctx)
-                    m = rows = cols = 0
-            if shared:
-                below, above = above, below
-    if m > 0:
-        _flush(s, at, value, m, rows, cols, bit, num, den, ctx)
-
-
-@kernel
-def _block_hull(wcs, h, x0, y, nx, height, first, pixfrac, radius, ox0, oy0, ox1, oy1, nodes):
-    """Map the far edge of the next block row (and the near one for the first) and judge its blocks."""
-    n = (nx + BLOCK - 1) // BLOCK + 1
-    if first:
-        _node_row(wcs, h, y - 0.5, x0, nx, nodes[0], nodes[1], nodes[4:])
+def _spread(num, den, ctx, tny, tnx, i0, j0, wx, wy, q, value, bit):
+    """Add the window q * wy * wx, whose first pixel is tile pixel (i0, j0), to flat sums."""
+    cols = wx.size - LANES
+    rows = wy.size
+    last = (j0 + rows - 1) * tnx + i0 + cols + LANES
+    if i0 < 0 or j0 < 0 or i0 + cols > tnx or j0 + rows > tny or last > num.size:
+        for r in range(max(0, -j0), min(rows, tny - j0)):
+            factor = wy[r] * q
+            for c in range(max(0, -i0), min(cols, tnx - i0)):
+                touch(num, den, ctx, (j0 + r) * tnx + i0 + c, wx[c] * factor, value, bit)
+    elif cols <= 3:
+        # A vector load waits for stores of the last drop that it overlaps in part; these do not.
+        for r in range(rows):
+            at = (j0 + r) * tnx + i0
+            factor = wy[r] * q
+            touch(num, den, ctx, at, wx[0] * factor, value, bit)
+            touch(num, den, ctx, at + 1, wx[1] * factor, value, bit)
+            if cols == 3:
+                touch(num, den, ctx, at + 2, wx[2] * factor, value, bit)
     else:
-        for b in range(n):
-            nodes[0, b] = nodes[2, b]
-            nodes[1, b] = nodes[3, b]
-    _node_row(wcs, h, y + height - 0.5, x0, nx, nodes[2], nodes[3], nodes[4:])
-    return _hull(nodes, nx, height, pixfrac, radius, ox0, oy0, ox1, oy1)
+        # Runs may pass the end of the window, and of the tile's row: there they add zeros.
+        for r in range(rows):
+            at = (j0 + r) * tnx + i0
+            factor = wy[r] * q
+            for c in range(0, cols, LANES):
+                add_run(num, den, ctx, at + c, wx, c, factor, value, bit)
 
 
 @kernel
-def _separable(data, weight, x0, y0, wcs, h, kernel_id, pixfrac, scale, bit, ox0, oy0, num, den, ctx, nodes):
+def _gaussian_line(x, c0, radius, efac, steps, weights):
+    """exp(-efac (x - c)^2) for c = c0, c0 + 1, ...; zero past the pixel that holds x + radius."""
+    n = nearest(x + radius) - c0 + 1
+    t = x - c0
+    if steps.size > 0:
+        # exp(-e (t - k)^2), from one k to the next: times exp(2 e t) exp(-e (2 k + 1))
+        w = np.exp(-efac * t * t)
+        growth = np.exp(2.0 * efac * t)
+        for k in range(steps.size):
+            weights[k] = w if k < n else 0.0
+            w *= growth * steps[k]
+    else:
+        for k in range(weights.size):
+            weights[k] = np.exp(-efac * (t - k) * (t - k)) if k < n else 0.0
+
+
+@kernel
+def _drizzle_separable(
+    data, weight, x0, y0, wcs, h, kernel_id, pixfrac, scale, radius, table, bit, ox0, oy0, num, den, ctx
+):
     ny, nx = data.shape
     tny, tnx = num.shape
-    radius = reach(kernel_id, pixfrac, scale)
-    side = 2 * int(np.ceil(radius)) + 3
-    wx = np.empty(side)
-    wy = np.empty(side)
+    flat_num = num.reshape(num.size)
+    flat_den = den.reshape(num.size)
+    flat_ctx = ctx.reshape(num.size)
+    side = int(np.ceil(2.0 * radius - 1e-9)) + 1  # most pixels that a drop can reach
+    wx = np.zeros(side + LANES)
+    wy = np.zeros(side)
     mx = np.empty(nx)
     my = np.empty(nx)
-    area_scale = scale * scale
-    table = np.zeros(1)
-    per_step = scale / LUT_STEP
-    norm = 1.0
+    nodes = np.empty((4, nx // BLOCK + 2))
+    area = scale * scale
+    q = 1.0
     efac = 0.0
-    decay = np.empty(side)
+    steps = np.empty(0)
     if kernel_id == TURBO:
-        norm = area_scale / (pixfrac * pixfrac)
+        q = area / (pixfrac * pixfrac)
     elif kernel_id == GAUSSIAN:
-        efac = FWHM * FWHM * area_scale / (pixfrac * pixfrac) / 2.0
-        norm = efac / np.pi
-        for c in range(side):
-            decay[c] = np.exp(-efac * c * c)
-    elif kernel_id == LANCZOS2:
-        table = _lanczos_table(2)
-    elif kernel_id == LANCZOS3:
-        table = _lanczos_table(3)
+        q = FWHM * FWHM * area / (pixfrac * pixfrac) / 2.0 / np.pi
+        efac = q * np.pi
+        # the recurrence must neither underflow at the window's edge nor overflow across it
+        steps = np.empty(side if efac * (radius + 1.0) ** 2 < 300.0 else 0)
+        for c in range(steps.size):
+            steps[c] = np.exp(-efac * (2 * c + 1))
+    per_step = scale / LUT_STEP
+    top = table.size - 1
     for j_block in range(0, ny, BLOCK):
-        j_end = min(ny, j_block + BLOCK)
-        a, b = _block_hull(
-            wcs, h, x0, y0 + j_block, nx, j_end - j_block, j_block == 0, pixfrac,
-            1.0 + 1.0 / scale + radius, ox0, oy0, ox0 + tnx - 1, oy0 + tny - 1, nodes,
-        )  # fmt: skip
-        if a >= b:
-            continue
-        for j in range(j_block, j_end):
+        height = min(BLOCK, ny - j_block)
+        a, b = block_columns(
+            wcs, h, x0, y0 + j_block, nx, height, 1.0, 2.0 + 1.0 / scale + radius, ox0, oy0, tny, tnx, nodes
+        )
+        for j in range(j_block, j_block + height):
+            if a >= b:
+                break
             map_row(wcs, h, float(y0 + j), 0.0, x0 + a, x0 + b, mx, my)
             for i in range(b - a):
-                w = weight[j, a + i]
-                d = data[j, a + i]
-                if not (w > 0.0 and np.isfinite(d) and w < np.inf):
+                w = np.float64(weight[j, a + i])
+                value = data[j, a + i] * area
+                # also false for NaN, and where the map is not defined
+                if not (w > 0.0 and w < np.inf and abs(value) < np.inf and abs(mx[i]) + abs(my[i]) < 1e9):
                     continue
                 x = mx[i]
                 y = my[i]
-                if not (x + radius > ox0 - 1.0 and x - radius < ox0 + tnx
-                        and y + radius > oy0 - 1.0 and y - radius < oy0 + tny):  # fmt: skip
-                    continue  # also where the map is not defined
-                i0 = _round(x - radius)
-                i1 = _round(x + radius)
-                j0 = _round(y - radius)
-                j1 = _round(y + radius)
-                value = d * area_scale
-                c0 = max(i0, ox0)
-                c1 = min(i1, ox0 + tnx - 1)
-                r0 = max(j0, oy0)
-                r1 = min(j1, oy0 + tny - 1)
+                i0 = nearest(x - radius)
+                j0 = nearest(y - radius)
+                if i0 + side <= ox0 or i0 >= ox0 + tnx or j0 + side <= oy0 or j0 >= oy0 + tny:
+                    continue
+                if kernel_id == POINT:
+                    at = (j0 - oy0) * tnx + i0 - ox0
+                    flat_num[at] += w * value
+                    flat_den[at] += w
+                    flat_ctx[at] |= bit
+                    continue
                 if kernel_id == TURBO:
-                    for c in range(c0, c1 + 1):
-                        wx[c - c0] = min(x + radius, c + 0.5) - max(x - radius, c - 0.5)
-                    for r in range(r0, r1 + 1):
-                        wy[r - r0] = min(y + radius, r + 0.5) - max(y - radius, r - 0.5)
+                    for c in range(side):
+                        edge = i0 + c
+                        wx[c] = max(min(x + radius, edge + 0.5) - max(x - radius, edge - 0.5), 0.0)
+                        edge = j0 + c
+                        wy[c] = max(min(y + radius, edge + 0.5) - max(y - radius, edge - 0.5), 0.0)
                 elif kernel_id == GAUSSIAN:
-                    for c in range(c0, c1 + 1):
-                        wx[c - c0] = np.exp(-efac * (x - c) * (x - c))
-                    for r in range(r0, r1 + 1):
-                        wy[r - r0] = np.exp(-efac * (y - r) * (y - r))
-                elif kernel_id == POINT:
-                    wx[0] = 1.0
-                    wy[0] = 1.0
+                    _gaussian_line(x, i0, radius, efac, steps, wx[:side])
+                    _gaussian_line(y, j0, radius, efac, steps, wy)
                 else:
-                    for c in range(c0, c1 + 1):
-                        k = int(abs(x - c) * per_step + 0.5)
-                        wx[c - c0] = table[k] if k < table.size else 0.0
-                    for r in range(r0, r1 + 1):
-                        k = int(abs(y - r) * per_step + 0.5)
-                        wy[r - r0] = table[k] if k < table.size else 0.0
-                for r in range(r0, r1 + 1):
-                    row_weight = wy[r - r0] * norm * w
-                    for c in range(c0, c1 + 1):
-                        dow = row_weight * wx[c - c0]
-                        num[r - oy0, c - ox0] += dow * value
-                        den[r - oy0, c - ox0] += dow
-                        if dow > 0.0:
-                            ctx[r - oy0, c - ox0] |= bit
+                    for c in range(side):
+                        wx[c] = table[min(int(abs(x - (i0 + c)) * per_step + 0.5), top)]
+                        wy[c] = table[min(int(abs(y - (j0 + c)) * per_step + 0.5), top)]
+                _spread(flat_num, flat_den, flat_ctx, tny, tnx, i0 - ox0, j0 - oy0, wx, wy, q * w, value, bit)
 
 
-@kernel
 def drizzle_box(data, weight, x0, y0, wcs, h, kernel_id, pixfrac, scale, bit, ox0, oy0, num, den, ctx):
     """Add one chip box to one tile of the output, in place.
 
@@ -410,7 +207,8 @@ def drizzle_box(data, weight, x0, y0, wcs, h, kernel_id, pixfrac, scale, bit, ox
     kernel_id : int
         One of `KERNELS`.
     pixfrac : float
-        Linear size of a drop in input pixels; without effect on point and lanczos.
+        Linear size of a drop in input pixels; without effect on point and lanczos, except that drops
+        of 0.001 and below are points for every kernel (the peer's rule).
     scale : float
         Output pixel / input pixel, linear; values are multiplied by its square.
     bit : uint32
@@ -418,33 +216,77 @@ def drizzle_box(data, weight, x0, y0, wcs, h, kernel_id, pixfrac, scale, bit, ox
     ox0, oy0 : int
         Output pixel of ``num[0, 0]``.
     num, den : (tny, tnx) float64
-        Sums of weight times value, and of weight.
+        Sums of weight times value, and of weight. Not shared between threads.
     ctx : (tny, tnx) uint32
-        Gets `bit` wherever the weight added is above zero.
+        Gets `bit` wherever a weight above zero is added.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown kernel, a negative pixfrac, or a scale that is not above zero.
+    DataError
+        Where shapes disagree.
 
     Notes
     -----
-    The bits of a pixel are the same for every tile and for every box that holds its contributors,
-    as long as the boxes of one chip are given whole (one box) per tile.
+    Weight of one drop in all: w for square, turbo and point; for gaussian and lanczos it varies
+    with the position of the drop in its pixel. Lanczos weights are negative in places, so that `den`
+    may come out at or below zero where few drops meet (see `finish`).
+
+    The bits of a pixel are the same for every tile and for every box that holds its contributors.
     """
-    ny, nx = data.shape
-    if ny == 0 or nx == 0 or num.size == 0:
-        return
-    nodes = np.empty((6, (nx + BLOCK - 1) // BLOCK + 1))
-    if kernel_id == SQUARE:
-        _square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, num, den, ctx, nodes)
-    else:
-        _separable(
-            data, weight, x0, y0, wcs, h, kernel_id, pixfrac, scale, bit, ox0, oy0, num, den, ctx, nodes
+    if not (0.0 <= pixfrac < np.inf and 0.0 < scale < np.inf):
+        msg = f"drizzle: expected a pixfrac of 0 or more and a scale above 0, found {pixfrac!r}, {scale!r}"
+        raise ParameterError(msg)
+    if kernel_id not in KERNELS.values():
+        msg = f"drizzle: kernel id {kernel_id!r} is not one of {KERNELS}"
+        raise ParameterError(msg)
+    if data.shape != weight.shape or not num.shape == den.shape == ctx.shape:
+        msg = (
+            f"drizzle: data and weight must share a shape, found {data.shape}, {weight.shape}; "
+            f"and num, den, ctx, found {num.shape}, {den.shape}, {ctx.shape}"
         )
+        raise DataError(msg)
+    if data.size == 0 or num.size == 0:
+        return
+    if pixfrac <= POINT_PIXFRAC:
+        kernel_id = POINT
+    pixfrac = float(pixfrac)
+    scale = float(scale)
+    bit = np.uint32(bit)
+    if kernel_id == SQUARE:
+        drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, num, den, ctx)
+        return
+    table = _NO_TABLE
+    if kernel_id in (LANCZOS2, LANCZOS3):
+        table = _lanczos_table(2 if kernel_id == LANCZOS2 else 3)
+    radius = reach(kernel_id, pixfrac, scale)
+    _drizzle_separable(
+        data, weight, x0, y0, wcs, h, kernel_id, pixfrac, scale, radius, table, bit, ox0, oy0, num, den, ctx
+    )
 
 
 @kernel
 def finish(num, den, fillval, sci, wht):
-    """Divide the sums: sci = num / den where den is not zero, else fillval; wht = den."""
+    """Divide the sums of one tile.
+
+    Parameters
+    ----------
+    num, den : (ny, nx) float64
+        Sums made by `drizzle_box`.
+    fillval : float
+        Value of pixels without weight.
+    sci, wht : (ny, nx) float32
+        Filled with ``num / den`` where wht is not zero, else `fillval`; and with den.
+
+    Notes
+    -----
+    This is the peer's rule, including den < 0, which lanczos can leave where few drops meet: the
+    ratio is still the weighted mean, but a mean with weights of both signs is not bounded by its
+    values. Where the weights cancel to rounding error the peer's value is noise, and so is ours.
+    """
     ny, nx = num.shape
     for j in range(ny):
         for i in range(nx):
-            d = den[j, i]
-            sci[j, i] = num[j, i] / d if d != 0.0 else fillval
-            wht[j, i] = d
+            wht[j, i] = den[j, i]
+            sci[j, i] = num[j, i] / den[j, i] if wht[j, i] != 0.0 else fillval
