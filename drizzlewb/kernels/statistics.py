@@ -56,12 +56,17 @@ def gather_good(values, good, out):
     int
         Number of pixels written to the front of `out`.
     """
-    n = 0
-    for i in range(values.size):
-        v = values[i]
-        out[n] = v
-        n += np.int64((good[i] != 0) & (abs(v) < _INF))
-    return n
+    kept = np.empty(_CHUNK, np.uint8)
+    n = np.uint64(0)
+    for start in range(0, values.size, _CHUNK):
+        chunk = values[start : start + _CHUNK]
+        mask = good[start : start + _CHUNK]
+        for c in range(chunk.size):
+            kept[c] = (mask[c] != 0) & (abs(chunk[c]) < _INF)
+        for c in range(chunk.size):
+            out[n] = chunk[c]  # written always, kept sometimes: no branch
+            n += np.uint64(kept[c])
+    return np.int64(n)
 
 
 @kernel
@@ -150,7 +155,8 @@ def _select(a, k):
 @kernel
 def _sample(values, low, high, out):
     """Copy evenly spaced values within [low, high] to `out`; return how many."""
-    step = max(values.size // out.size, 1)
+    # an odd step: of an image whose width is a power of two it does not see a few columns only
+    step = (values.size // out.size) | 1
     n = 0
     for i in range(0, values.size, step):
         if n < out.size and values[i] >= low and values[i] <= high:
@@ -237,6 +243,37 @@ def _mode(values, least, most, stddev, binwidth):
 
 
 @kernel
+def _rounds(values, nclip, lower_sigma, upper_sigma, bottom, top, core, centre):
+    """Clip `values`, to which a core is to be added that no round may cut into.
+
+    `core`: its lowest and highest value, and number, sum and sum of squares of its values less
+    `centre`. Returns whether it was left whole; number, mean, standard deviation, limits.
+    """
+    core_low, core_high, core_n, core_s, core_q = core
+    low = bottom
+    high = top
+    n = 0
+    mean = math.nan
+    stddev = math.nan
+    for turn in range(nclip + 1):
+        n, s, q = _moments(values, low, high, core_low, core_high, centre)
+        n += core_n
+        if n == 0:
+            break
+        s += core_s
+        q += core_q
+        mean = np.float64(np.float32(centre + s / n))
+        variance = max(q - s * s / n, 0.0) / max(n - 1, 1)
+        stddev = np.float64(np.float32(math.sqrt(variance)))
+        if turn < nclip:
+            low = np.float32(max(np.float64(bottom), mean - lower_sigma * stddev))
+            high = np.float32(min(np.float64(top), mean + upper_sigma * stddev))
+            if core_n > 0 and (low > core_low or high < core_high):
+                return False, n, mean, stddev, low, high
+    return True, n, mean, stddev, low, high
+
+
+@kernel
 def clipped_statistics(values, nclip, lower_sigma, upper_sigma, lower, upper, binwidth, wanted):
     """Sigma-clipped statistics of an array.
 
@@ -279,21 +316,26 @@ def clipped_statistics(values, nclip, lower_sigma, upper_sigma, lower, upper, bi
     m = _sample(values, bottom, top, sample)
     sample = sample[:m]
     centre = _select(sample, m // 2) if m > 0 else np.float32(0.0)
-    core_low = _INF
-    core_high = -_INF
+    no_core = (_INF, -_INF, 0, 0.0, 0.0)
+    core = no_core
+    core_below = 0
     a = bottom
     b = top
     special = values
-    core_n, core_s, core_q, core_below = 0, 0.0, 0.0, 0
     if m >= 4096:
-        reach = int(2.0 * math.sqrt(m))  # four sigma of the sample's median rank
-        core_low = _select(sample, m // 64)
-        core_high = _select(sample, m - m // 24)
-        a = _select(sample, m // 2 - reach)
-        b = _select(sample, m // 2 + reach)
+        _, _, _, _, low, high = _rounds(sample, nclip, lower_sigma, upper_sigma, bottom, top, no_core, centre)
+        clipped = np.empty(m, np.float32)
+        m = _sample(sample, low, high, clipped)
+        clipped = clipped[:m]
+        reach = int(2.0 * math.sqrt(m)) + 1  # four sigma of the sample's median rank
+        core_low = _select(clipped, m // 64)
+        core_high = _select(clipped, m - 1 - m // 24)
+        a = _select(clipped, max(m // 2 - reach, 0))
+        b = _select(clipped, min(m // 2 + reach, m - 1))
         special = np.empty(values.size // 8 + _CHUNK, np.float32)
         kept = np.empty(_CHUNK, np.uint8)
         k = 0
+        core_n, core_s, core_q = 0, 0.0, 0.0
         for i in range(0, values.size, _CHUNK):
             if k + _CHUNK > special.size:
                 core_n = -1
@@ -307,35 +349,21 @@ def clipped_statistics(values, nclip, lower_sigma, upper_sigma, lower, upper, bi
             core_below += below
             k += put
         special = special[:k]
+        core = (core_low, core_high, core_n, core_s, core_q)
 
     for attempt in range(2):
-        if attempt == 1 or core_n < 0:  # the sample misled: go through all values in each round
-            core_low, core_high, a, b = _INF, -_INF, bottom, top
+        if attempt == 1 or core[2] < 0:  # the sample misled: go through all values in each round
+            core = no_core
+            a, b = bottom, top
             special = values
-            core_n, core_s, core_q, core_below = 0, 0.0, 0.0, 0
-        low = bottom
-        high = top
-        n = 0
-        mean = math.nan
-        stddev = math.nan
-        holds = True
-        for turn in range(nclip + 1):
-            n, s, q = _moments(special, low, high, core_low, core_high, centre)
-            n += core_n
-            if n == 0:
-                return nothing
-            s += core_s
-            q += core_q
-            mean = np.float64(np.float32(centre + s / n))
-            variance = max(q - s * s / n, 0.0) / max(n - 1, 1)
-            stddev = np.float64(np.float32(math.sqrt(variance)))
-            if turn < nclip:
-                low = np.float32(max(np.float64(bottom), mean - lower_sigma * stddev))
-                high = np.float32(min(np.float64(top), mean + upper_sigma * stddev))
-                if core_n > 0 and (low > core_low or high < core_high):
-                    holds = False
-                    break
-        if not holds:
+            core_below = 0
+        core_low, core_high, core_n, _, _ = core
+        whole, n, mean, stddev, low, high = _rounds(
+            special, nclip, lower_sigma, upper_sigma, bottom, top, core, centre
+        )
+        if n == 0:
+            return nothing
+        if not whole:
             continue
         median = math.nan
         if wanted & MEDIAN:
