@@ -97,6 +97,7 @@ def download(
         try:
             _transfer(item, part, tag, timeout, progress)
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code < 500 and error.code not in (408, 416, 429):
                 msg = (
                     f"fetching {item.name}: the archive answered {error.code} {error.reason} to {item.url}; "
@@ -164,7 +165,8 @@ def _transfer(item: ArchiveFile, part: Path, tag: Path, timeout: float, progress
         length = answer.headers.get("Content-Length")
         total = item.size or (have + int(length) if length else 0)
         with open(part, mode) as sink:
-            while chunk := answer.read(CHUNK):
+            # read1: what has come is kept even if the line goes silent before a chunk is full.
+            while chunk := answer.read1(CHUNK):
                 sink.write(chunk)
                 have += len(chunk)
                 if progress is not None:
@@ -196,14 +198,15 @@ def check_fits(path: Path) -> str:
     """Return what is wrong with a FITS file, '' if it is whole: every extension lies inside the file."""
     size = path.stat().st_size
     try:
-        with warnings.catch_warnings(), fits.open(path, memmap=False, lazy_load_hdus=False) as hdul:
-            warnings.simplefilter("ignore")
-            for hdu in hdul:
-                info = hdu.fileinfo()
-                if info["datLoc"] + info["datSpan"] > size:
-                    return f"it ends inside extension {hdu.name or 'PRIMARY'},{hdu.ver}"
-            if not any(hdu.name == "SCI" for hdu in hdul):
-                return "it has no SCI extension"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # astropy warns of a truncated file; we return it
+            with fits.open(path, memmap=False, lazy_load_hdus=False) as hdul:
+                for hdu in hdul:
+                    info = hdu.fileinfo()
+                    if info["datLoc"] + info["datSpan"] > size:
+                        return f"it ends inside extension {hdu.name or 'PRIMARY'},{hdu.ver}"
+                if not any(hdu.name == "SCI" for hdu in hdul):
+                    return "it has no SCI extension"
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"it is not a readable FITS file ({error})"
     return ""

@@ -147,7 +147,7 @@ def full_well_map(
 
 
 def bleed(charge: NDArray[np.float32], full_well: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Let charge above the full well run up and down its column, in place; returns saturated pixels.
+    """Let charge above the full well run up and down its column, in place; returns pixels touched.
 
     Half goes each way, and what passes the end of the chip is lost; all else is conserved.
 
@@ -161,7 +161,7 @@ def bleed(charge: NDArray[np.float32], full_well: NDArray[np.float32]) -> NDArra
     Returns
     -------
     bool[ny, nx]
-        True where a pixel is full.
+        True where a pixel is full or has taken up charge of a neighbour (the ends of a bleed).
     """
     columns = np.flatnonzero((charge > full_well).any(axis=0))
     if columns.size == 0:
@@ -170,6 +170,7 @@ def bleed(charge: NDArray[np.float32], full_well: NDArray[np.float32]) -> NDArra
     well = full_well[:, columns].astype(np.float64)
     excess = np.maximum(part - well, 0)
     part -= excess
+    start = part.copy()
     rows = range(part.shape[0])
     for order in (rows, reversed(rows)):
         carry = np.zeros(columns.size)
@@ -179,7 +180,7 @@ def bleed(charge: NDArray[np.float32], full_well: NDArray[np.float32]) -> NDArra
             part[j] += taken
             carry -= taken
     full = np.zeros(charge.shape, bool)
-    full[:, columns] = part >= well * (1 - 1e-6)
+    full[:, columns] = (part >= well * (1 - 1e-6)) | (part > start)
     charge[:, columns] = part
     return full
 

@@ -124,8 +124,8 @@ def field_mix(
     u = (x - nx / 2) / (nx / 2)
     rows = ny * len(model.chips)
     v = (y + (extver - 1) * ny - rows / 2) / (rows / 2)
-    one = np.clip(0.25 + 0.30 * (u * u + v * v) + 0.12 * u * v, 0.0, 0.8)
-    two = np.clip(0.20 + 0.16 * u - 0.14 * v, 0.0, 0.5)
+    one = np.clip(0.25 + 0.30 * (u * u + v * v) + 0.12 * u * v, 0.0, 0.6)
+    two = np.clip(0.20 + 0.16 * u - 0.14 * v, 0.0, 0.4)
     shares = np.stack([np.zeros_like(one), one, two], axis=1)
     shares[:, 0] = 1 - one - two
     return shares

@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 
 from drizzlewb.training.detectors import ChipModel, DetectorModel
 
-__all__ = ["Attitude", "chip_wcs", "lookup_tables", "pixel_area_map", "shifted", "sky_to_pixel", "wcs_header"]
+__all__ = [
+    "Attitude",
+    "chip_wcs",
+    "local_maps",
+    "lookup_tables",
+    "pixel_area_map",
+    "shifted",
+    "sky_to_pixel",
+    "wcs_header",
+]
 
 TABLE_STEP = 64  # pixels between nodes of NPOL and D2IM tables, as in the reference files
 NPOL_PEAK_PX = 0.09
@@ -289,6 +298,15 @@ def sky_to_pixel(
         if max(np.abs(dx).max(initial=0.0), np.abs(dy).max(initial=0.0)) < 1e-9:
             break
     return x, y
+
+
+def local_maps(wcs: WCS, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Linear maps from pixels to (east, north) arcsec at zero-based (x, y); float64[n, 2, 2]."""
+    e = 0.5
+    ra, dec = wcs.all_pix2world(np.stack([x - e, x + e, x, x]), np.stack([y, y, y - e, y + e]), 0)
+    maps = np.array([[ra[1] - ra[0], ra[3] - ra[2]], [dec[1] - dec[0], dec[3] - dec[2]]]) * 3600
+    maps[0] *= np.cos(np.radians(dec[0]))
+    return np.moveaxis(maps, 2, 0)
 
 
 def pixel_area_map(

@@ -84,8 +84,9 @@ def plan_exposures(model: DetectorModel) -> tuple[Plan, ...]:
 def aberration(plan: Plan) -> float:
     """Velocity aberration factor: the year's part and the orbit's (period 96 minutes)."""
     hours, minutes, seconds = (int(part) for part in plan.time.split(":"))
-    phase = 2 * math.pi * ((hours * 60 + minutes + seconds / 60) / 96.0 + 0.13)
-    yearly = -1.9e-5 if plan.visit == "01" else -1.93e-5
+    first = plan.visit == "01"
+    phase = 2 * math.pi * ((hours * 60 + minutes + seconds / 60) / 96.0 + (0.05 if first else 0.42))
+    yearly = -1.9e-5 if first else -1.93e-5
     return 1.0 + yearly + 2.4e-5 * math.cos(phase)
 
 

@@ -209,8 +209,8 @@ def render_galaxies(
         Pixels.
     galaxies : Galaxies
         Positions on the chip.
-    sky_per_pixel : float64[2, 2]
-        Local linear map from pixels to (east, north) arcsec.
+    sky_per_pixel : float64[n, 2, 2]
+        Local linear map from pixels to (east, north) arcsec at each galaxy.
 
     Returns
     -------
@@ -219,11 +219,11 @@ def render_galaxies(
     """
     ny, nx = shape[0] + 2 * margin, shape[1] + 2 * margin
     image = np.zeros((ny, nx), dtype=np.float32)
-    scale = math.sqrt(abs(np.linalg.det(sky_per_pixel)))
     sub = 5
     fine = (np.arange(sub) + 0.5) / sub - 0.5
-    for g in zip(*galaxies, strict=True):
+    for turn, *g in zip(sky_per_pixel, *galaxies, strict=True):
         x, y, counts, re, sersic, ratio, pa = (float(v) for v in g)
+        scale = math.sqrt(abs(np.linalg.det(turn)))
         reach = min(max(4, math.ceil(6 * re / scale)), 160)
         ci, cj = round(x), round(y)
         if ci + margin + reach < 0 or cj + margin + reach < 0:
@@ -233,8 +233,8 @@ def render_galaxies(
         k = sub if reach <= 40 else 1
         offsets = (np.arange(-reach, reach + 1)[:, None] + (fine[None] if k > 1 else 0.0)).ravel()
         dx, dy = np.meshgrid(offsets + ci - x, offsets + cj - y)
-        east = sky_per_pixel[0, 0] * dx + sky_per_pixel[0, 1] * dy
-        north = sky_per_pixel[1, 0] * dx + sky_per_pixel[1, 1] * dy
+        east = turn[0, 0] * dx + turn[0, 1] * dy
+        north = turn[1, 0] * dx + turn[1, 1] * dy
         p = math.radians(pa)
         major = (east * math.sin(p) + north * math.cos(p)) / re * math.sqrt(ratio)
         minor = (east * math.cos(p) - north * math.sin(p)) / re / math.sqrt(ratio)

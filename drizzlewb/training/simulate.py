@@ -28,7 +28,14 @@ from drizzlewb.training import optics, scene
 from drizzlewb.training.cosmicrays import MASK_LEVEL
 from drizzlewb.training.detectors import DetectorModel, detector_model
 from drizzlewb.training.headers import plane_header, primary_header
-from drizzlewb.training.pointing import chip_wcs, lookup_tables, pixel_area_map, sky_to_pixel, wcs_header
+from drizzlewb.training.pointing import (
+    chip_wcs,
+    local_maps,
+    lookup_tables,
+    pixel_area_map,
+    sky_to_pixel,
+    wcs_header,
+)
 from drizzlewb.training.programme import Plan, Pointing, plan_exposures, point
 from drizzlewb.training.truth import CATALOG_NAME, INDEX_NAME, charge_table
 
@@ -320,14 +327,9 @@ def _light(
     counts /= pixel_area_map(wcs, x, y, model.idcscale)
     part = request.catalog[rows]
     extended = np.asarray(part["kind"] == "galaxy")
-    e = 0.5
-    cx, cy = nx / 2, ny / 2
-    r, d = wcs.all_pix2world([cx - e, cx + e, cx, cx], [cy, cy, cy - e, cy + e], 0)
-    local = 3600 * np.array([[r[1] - r[0], r[3] - r[2]], [d[1] - d[0], d[3] - d[2]]])
-    local[0] *= math.cos(math.radians(float(d[0])))
     shapes = (np.asarray(part[name], dtype=float)[extended] for name in ("re", "sersic", "axis_ratio", "pa"))
     galaxies = scene.Galaxies(x[extended], y[extended], counts[extended], *shapes)
-    diffuse = scene.render_galaxies(shape, reach, galaxies, local)
+    diffuse = scene.render_galaxies(shape, reach, galaxies, local_maps(wcs, galaxies.x, galaxies.y))
     stars = ~extended
     mix = optics.field_mix(x[stars] + corner[0], y[stars] + corner[1], model, extver)
     return optics.paint(shape, model, plan.filter, x[stars], y[stars], counts[stars], mix, diffuse)
