@@ -125,6 +125,33 @@ def _put_aside(values, low, high, core_low, core_high, a, b, kept, special):
 
 
 @kernel
+def _split(values, low, high, core_low, core_high, a, b, centre, special):
+    """Sum up the core of the values, and put aside its tails and the bracket [a, b] of the median.
+
+    Returns the number, sum and sum of squares of ``values - centre`` in the core, how many of them
+    lie below `a`, and how many values went to `special`; the number is -1 if they were too many.
+    """
+    kept = np.empty(_CHUNK, np.uint8)
+    k = 0
+    core_n = 0
+    core_s = 0.0
+    core_q = 0.0
+    core_below = 0
+    for i in range(0, values.size, _CHUNK):
+        if k + _CHUNK > special.size:
+            return -1, core_s, core_q, core_below, k
+        chunk = values[i : i + _CHUNK]
+        n, s, q = _moments(chunk, core_low, core_high, _INF, -_INF, centre)
+        put, below = _put_aside(chunk, low, high, core_low, core_high, a, b, kept, special[k:])
+        core_n += n
+        core_s += s
+        core_q += q
+        core_below += below
+        k += put
+    return core_n, core_s, core_q, core_below, k
+
+
+@kernel
 def _select(a, k):
     """Return the k-th smallest of `a`, which is reordered: larger ones lie behind (quickselect)."""
     left = 0
@@ -214,18 +241,8 @@ def _extremes(values, low, high):
 
 
 @kernel
-def _mode(values, least, most, stddev, binwidth):
-    width = binwidth * stddev
-    extent = most - least
-    tiny = 10.0 * 1.1920929e-07
-    if not (width >= tiny and extent >= tiny and width <= extent):
-        return least + 0.5 * width
-    n = int(extent / width) + 1
-    # Two quirks of the peer, kept: the histogram's bins are slightly wider than `width`, by which
-    # the peak is then converted; and it takes in what lies up to one bin above the clipped range.
-    step = np.float32(extent / (n - 1))
-    scale = np.float32(1.0) / step
-    low = np.float32(least)
+def _histogram(values, low, scale, n):
+    """Count values in n bins from `low` on, ``scale`` bins per unit, in float32."""
     # Four histograms in turn: equal neighbours do not wait for each other. Bin n takes the rest.
     bins = np.zeros((4, n + 1), np.int32)
     place = np.empty(_LANES, np.uint32)
@@ -239,41 +256,81 @@ def _mode(values, least, most, stddev, binwidth):
     merged = np.empty(n, np.float64)
     for k in range(n):
         merged[k] = bins[0, k] + bins[1, k] + bins[2, k] + bins[3, k]
-    return peak_position(merged, least, width)
+    return merged
 
 
-@kernel
-def _rounds(values, nclip, lower_sigma, upper_sigma, bottom, top, core, centre):
-    """Clip `values`, to which a core is to be added that no round may cut into.
+def _mode(values, least, most, stddev, binwidth):
+    width = binwidth * stddev
+    extent = most - least
+    tiny = 10.0 * float(np.finfo(np.float32).eps)
+    if not (width >= tiny and extent >= tiny and width <= extent):
+        return least + 0.5 * width
+    n = int(extent / width) + 1
+    # Two quirks of the peer, kept: the histogram's bins are slightly wider than `width`, by which
+    # the peak is then converted; and it takes in what lies up to one bin above the clipped range.
+    scale = np.float32(1.0) / np.float32(extent / (n - 1))
+    return peak_position(_histogram(values, np.float32(least), scale, n), least, width)
 
-    `core`: its lowest and highest value, and number, sum and sum of squares of its values less
-    `centre`. Returns whether it was left whole; number, mean, standard deviation, limits.
-    """
-    core_low, core_high, core_n, core_s, core_q = core
-    low = bottom
-    high = top
+
+class _Core(NamedTuple):
+    """Values that no round of clipping is expected to cut into, summed up once."""
+
+    low: np.float32 = _INF
+    high: np.float32 = -_INF
+    n: int = 0
+    total: float = 0.0
+    square: float = 0.0
+
+
+class _Clipped(NamedTuple):
+    whole: bool  # no round has cut into the core
+    n: int
+    mean: float
+    stddev: float
+    low: np.float32
+    high: np.float32
+
+
+def _rounds(values, core, centre, nclip, lower_sigma, upper_sigma, bottom, top):
+    """Clip `values` together with a core that they do not contain."""
+    low, high = bottom, top
+    mean = stddev = math.nan
     n = 0
-    mean = math.nan
-    stddev = math.nan
     for turn in range(nclip + 1):
-        n, s, q = _moments(values, low, high, core_low, core_high, centre)
-        n += core_n
+        n, total, square = _moments(values, low, high, core.low, core.high, centre)
+        n += core.n
         if n == 0:
             break
-        s += core_s
-        q += core_q
-        mean = np.float64(np.float32(centre + s / n))
-        variance = max(q - s * s / n, 0.0) / max(n - 1, 1)
-        stddev = np.float64(np.float32(math.sqrt(variance)))
+        total += core.total
+        square += core.square
+        mean = float(np.float32(centre + total / n))
+        stddev = float(np.float32(math.sqrt(max(square - total * total / n, 0.0) / max(n - 1, 1))))
         if turn < nclip:
-            low = np.float32(max(np.float64(bottom), mean - lower_sigma * stddev))
-            high = np.float32(min(np.float64(top), mean + upper_sigma * stddev))
-            if core_n > 0 and (low > core_low or high < core_high):
-                return False, n, mean, stddev, low, high
-    return True, n, mean, stddev, low, high
+            low = np.float32(max(float(bottom), mean - lower_sigma * stddev))
+            high = np.float32(min(float(top), mean + upper_sigma * stddev))
+            if core.n and (low > core.low or high < core.high):
+                return _Clipped(False, n, mean, stddev, low, high)
+    return _Clipped(True, n, mean, stddev, low, high)
 
 
-@kernel
+def _median(special, clipped, a, b, core_below):
+    """Exact median of the clipped values, or None if it does not lie within [a, b]."""
+    kept = np.empty(special.size, np.uint8)
+    bracket = np.empty(special.size, np.float32)
+    first, last = max(a, clipped.low), min(b, clipped.high)
+    # no tails this time, only the bracket, and what lies below it
+    inside, below = _put_aside(special, _INF, -_INF, clipped.low, _INF, first, last, kept, bracket)
+    bracket = bracket[:inside]
+    rank = (clipped.n - 1) // 2 - below - core_below
+    if rank < 0 or rank + 1 - clipped.n % 2 >= inside:
+        return None
+    middle = _select(bracket, rank)
+    if clipped.n % 2 == 0:
+        # after the selection all larger values lie behind it
+        middle = (middle + bracket[rank + 1 :].min()) * np.float32(0.5)
+    return float(middle)
+
+
 def clipped_statistics(values, nclip, lower_sigma, upper_sigma, lower, upper, binwidth, wanted):
     """Sigma-clipped statistics of an array.
 
@@ -309,92 +366,40 @@ def clipped_statistics(values, nclip, lower_sigma, upper_sigma, lower, upper, bi
     bottom = np.float32(max(lower, -_LARGEST))
     top = np.float32(min(upper, _LARGEST))
     nothing = Statistics(0, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
-
-    # A sample proposes a core that no round is expected to cut into, and a bracket of the median.
-    # Then all values are gone through once, and each round only through the few outside the core.
+    clipping = (nclip, lower_sigma, upper_sigma, bottom, top)
     sample = np.empty(16384 if values.size >= 65536 else 1024, np.float32)
-    m = _sample(values, bottom, top, sample)
-    sample = sample[:m]
-    centre = _select(sample, m // 2) if m > 0 else np.float32(0.0)
-    no_core = (_INF, -_INF, 0, 0.0, 0.0)
-    core = no_core
-    core_below = 0
-    a = bottom
-    b = top
-    special = values
-    if m >= 4096:
-        _, _, _, _, low, high = _rounds(sample, nclip, lower_sigma, upper_sigma, bottom, top, no_core, centre)
-        clipped = np.empty(m, np.float32)
-        m = _sample(sample, low, high, clipped)
-        clipped = clipped[:m]
-        reach = int(2.0 * math.sqrt(m)) + 1  # four sigma of the sample's median rank
-        core_low = _select(clipped, m // 64)
-        core_high = _select(clipped, m - 1 - m // 24)
-        a = _select(clipped, max(m // 2 - reach, 0))
-        b = _select(clipped, min(m // 2 + reach, m - 1))
-        special = np.empty(values.size // 8 + _CHUNK, np.float32)
-        kept = np.empty(_CHUNK, np.uint8)
-        k = 0
-        core_n, core_s, core_q = 0, 0.0, 0.0
-        for i in range(0, values.size, _CHUNK):
-            if k + _CHUNK > special.size:
-                core_n = -1
-                break
-            chunk = values[i : i + _CHUNK]
-            n, s, q = _moments(chunk, core_low, core_high, _INF, -_INF, centre)
-            put, below = _put_aside(chunk, bottom, top, core_low, core_high, a, b, kept, special[k:])
-            core_n += n
-            core_s += s
-            core_q += q
-            core_below += below
-            k += put
-        special = special[:k]
-        core = (core_low, core_high, core_n, core_s, core_q)
+    sample = sample[: _sample(values, bottom, top, sample)]
+    centre = _select(sample, sample.size // 2) if sample.size else np.float32(0.0)
 
-    for attempt in range(2):
-        if attempt == 1 or core[2] < 0:  # the sample misled: go through all values in each round
-            core = no_core
-            a, b = bottom, top
-            special = values
-            core_below = 0
-        core_low, core_high, core_n, _, _ = core
-        whole, n, mean, stddev, low, high = _rounds(
-            special, nclip, lower_sigma, upper_sigma, bottom, top, core, centre
-        )
-        if n == 0:
+    # The sample proposes a core that no round is expected to cut into, and a bracket of the median.
+    # Then all values are gone through once, and each round only through the few outside the core.
+    attempts = [(values, _Core(), bottom, top, 0)]
+    if sample.size >= 4096:
+        first = _rounds(sample, _Core(), centre, *clipping)
+        kept = np.empty_like(sample)
+        kept = kept[: _sample(sample, first.low, first.high, kept)]
+        m = kept.size
+        reach = int(2.0 * math.sqrt(m)) + 1  # four sigma of the sample's median rank
+        ranks = (m // 64, max(m // 2 - reach, 0), min(m // 2 + reach, m - 1), m - 1 - m // 64)
+        core_low, a, b, core_high = (np.float32(_select(kept, rank)) for rank in ranks)
+        special = np.empty(values.size // 8 + _CHUNK, np.float32)
+        n, total, square, below, k = _split(values, bottom, top, core_low, core_high, a, b, centre, special)
+        if n > 0:
+            core = _Core(core_low, core_high, n, total, square)
+            attempts.insert(0, (special[:k], core, a, b, below))
+
+    # Where the sample has misled, all values are gone through in each round.
+    for rest, core, a, b, below in attempts:
+        clipped = _rounds(rest, core, centre, *clipping)
+        if clipped.n == 0:
             return nothing
-        if not whole:
-            continue
-        median = math.nan
-        if wanted & MEDIAN:
-            bracket = np.empty(special.size, np.float32)
-            inside = 0
-            below = core_below
-            first = max(a, low)
-            last = min(b, high)
-            for i in range(special.size):
-                v = special[i]
-                bracket[inside] = v
-                inside += np.int64((v >= first) & (v <= last))
-                below += np.int64((v >= low) & (v < core_low) & (core_n > 0))
-            bracket = bracket[:inside]
-            rank = (n - 1) // 2 - below
-            if rank < 0 or rank + 1 - n % 2 >= inside:
-                continue
-            middle = _select(bracket, rank)
-            if n % 2 == 0:
-                following = _INF
-                for i in range(rank + 1, inside):
-                    following = bracket[i] if bracket[i] < following else following
-                middle = np.float32((middle + following) * np.float32(0.5))
-            median = np.float64(middle)
-        mode = math.nan
-        least = math.nan
-        most = math.nan
-        if wanted & MODE:
-            least, most = _extremes(special, low, high)
-            if core_n > 0 and (least > core_low or most < core_high):  # no tail left
-                least, most = _extremes(values, low, high)
-            mode = _mode(values, least, most, stddev, binwidth)
-        return Statistics(n, mean, median, mode, stddev, least, most)
-    return nothing
+        median = _median(rest, clipped, a, b, below) if wanted & MEDIAN and clipped.whole else math.nan
+        if clipped.whole and median is not None:
+            break
+    mode = least = most = math.nan
+    if wanted & MODE:
+        least, most = _extremes(rest, clipped.low, clipped.high)
+        if core.n and (least > core.low or most < core.high):  # no tail left
+            least, most = _extremes(values, clipped.low, clipped.high)
+        mode = _mode(values, least, most, clipped.stddev, binwidth)
+    return Statistics(int(clipped.n), clipped.mean, median, mode, clipped.stddev, least, most)
