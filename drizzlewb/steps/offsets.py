@@ -15,7 +15,7 @@ from scipy.stats import poisson
 from drizzlewb.errors import DataError
 from drizzlewb.kernels.matching import OffsetPeak, find_peak, histogram_peak, offset_histogram
 
-__all__ = ["Refused", "Start", "believable", "find_start"]
+__all__ = ["Refused", "Start", "advised_radius", "believable", "find_start"]
 
 Array = npt.NDArray[np.float64]
 
@@ -83,6 +83,13 @@ def believable(peak: OffsetPeak | None, n_bins: int) -> bool:
         return False
     expected = max(peak.background, 1e-3)
     return bool(n_bins * poisson.sf(peak.pairs - 1, expected) < FALSE_ALARM)
+
+
+def advised_radius(farthest: float, unit_px: float) -> float:
+    """Search radius, in its unit, that holds an offset of so many px: a fifth more, rounded up."""
+    needed = (1.2 * farthest + 2.0) / unit_px
+    step = 10.0 ** math.floor(math.log10(needed)) / 2
+    return math.ceil(needed / step) * step
 
 
 def _brightest(positions: Array, flux: Array, count: int) -> Array:
@@ -170,10 +177,7 @@ def find_start(
     where = f"{name}: no common offset within searchrad = {radius / unit_px:.4g} {unit}: {evidence}."
     if beyond is not None:
         distance = math.hypot(beyond.dx, beyond.dy)
-        needed = max(abs(beyond.dx), abs(beyond.dy)) * 1.2 + 2.0
-        # Rounded up to a tidy number.
-        step = 10.0 ** math.floor(math.log10(needed / unit_px)) / 2
-        advice = math.ceil(needed / unit_px / step) * step
+        advice = advised_radius(max(abs(beyond.dx), abs(beyond.dy)), unit_px)
         msg = (
             f"{where} A peak of {beyond.pairs} pairs stands {distance:.0f} px away "
             f"({beyond.dx:+.1f}, {beyond.dy:+.1f}): widen searchrad to {advice:.4g} {unit}."

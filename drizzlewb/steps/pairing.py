@@ -12,7 +12,7 @@ from drizzlewb.grid import OutputGrid
 from drizzlewb.kernels.matching import match_pairs
 from drizzlewb.parameters.tweakreg import AlignParameters
 from drizzlewb.steps.fit import GEOMETRIES, LinearFit, corrected_tan, fit_linear, iterate_fit
-from drizzlewb.steps.offsets import Refused, Start, find_start
+from drizzlewb.steps.offsets import Refused, Start, advised_radius, find_start
 from drizzlewb.steps.reference import ReferenceList, looks_like_stars
 from drizzlewb.steps.solution import Alignment
 from drizzlewb.steps.sources import Sources
@@ -128,9 +128,18 @@ def _start(
     unit_px, unit = _units(plane, pars)
     radius = pars.searchrad * unit_px
     far = 3 * radius + 1200.0
+    low, high = (xy[usable].min(0), xy[usable].max(0)) if usable.any() else (np.zeros(2), np.zeros(2))
+    overlap = ((listed.xy >= low - radius) & (listed.xy <= high + radius)).all(1)
+    if not usable.any() or not overlap.any():
+        gap = np.maximum(low - listed.xy, listed.xy - high).max(1).min() * plane.scale_arcsec
+        distance = f"{gap:.0f} arcsec" if usable.any() and np.isfinite(gap) else "half a sky"
+        msg = (
+            f"{sources.name} does not overlap the reference {listed.name}: {distance} are between them. "
+            "For a mosaic use expand_refcat and enforce_user_order=False; else leave this exposure out."
+        )
+        raise Refused("offset", msg)
     # Of a catalog of the whole sky only the part around the exposure counts.
-    low, high = xy[usable].min(0) - far, xy[usable].max(0) + far
-    near = ((listed.xy >= low) & (listed.xy <= high)).all(1)
+    near = ((listed.xy >= low - far) & (listed.xy <= high + far)).all(1)
     return find_start(
         xy[usable],
         listed.xy[near],
@@ -171,10 +180,10 @@ def _match_and_fit(
     for _ in range(ROUNDS):
         i, j = match_pairs(image, predicted, pars.tolerance, pars.separation, flux, -listed.mag)
         if len(i) < fewest:
-            _refuse_few(name, len(i), fewest, len(at), listed, pars)
+            _refuse_few(name, len(i), fewest, len(at), listed, pars, start.rotation)
         fit = _fit(pars, image[i], listed.xy[j], center)
         if fit.nmatch < fewest:
-            _refuse_few(name, fit.nmatch, fewest, len(at), listed, pars)
+            _refuse_few(name, fit.nmatch, fewest, len(at), listed, pars, start.rotation)
         state = (i.tobytes(), j.tobytes())
         if state == previous:
             break
@@ -246,12 +255,24 @@ def _on_detector(
 
 
 def _refuse_few(
-    name: str, n: int, fewest: int, total: int, listed: ReferenceList, pars: AlignParameters
+    name: str,
+    n: int,
+    fewest: int,
+    total: int,
+    listed: ReferenceList,
+    pars: AlignParameters,
+    rotation: float,
 ) -> None:
+    if rotation and pars.fitgeometry == "shift":
+        change = f"the lists are rotated by {rotation:+.3f} degrees: use fitgeometry 'rscale'"
+    else:
+        change = (
+            f"lower threshold or raise peakmax for more sources, widen tolerance ({pars.tolerance:g} px), or "
+            "lower minobj if you trust so few"
+        )
     msg = (
         f"{name}: {n} matches of {total} sources with {len(listed.xy)} of {listed.name}, fewer than minobj = "
-        f"{fewest}: lower threshold or raise peakmax for more sources, widen tolerance "
-        f"({pars.tolerance:g} px), or lower minobj if you trust so few."
+        f"{fewest}: {change}."
     )
     raise Refused("matching", msg)
 
@@ -282,13 +303,15 @@ def _guard(
         raise Refused("fit", msg)
     if pars.use2dhist:
         unit_px, unit = _units(plane, pars)
-        moved = float(np.hypot(*(fit.predict(start.center[None]) - start.center)[0]))
-        if moved > 2.0 * pars.searchrad * unit_px + 2.0:
+        away = fit.predict(start.center[None])[0] - start.center
+        farthest = float(np.abs(away).max())
+        if farthest > pars.searchrad * unit_px + 2.0:
             msg = (
-                f"{name}: the fit moves the field by {moved:.1f} px, but searchrad is "
-                f"{pars.searchrad:g} {unit}; look at the sources."
+                f"{name}: the fit moves the field by ({away[0]:+.1f}, {away[1]:+.1f}) px, beyond searchrad = "
+                f"{pars.searchrad:g} {unit} ({rounded}): widen searchrad to "
+                f"{advised_radius(farthest, unit_px):.4g} {unit} if you believe it."
             )
-            raise Refused("fit", msg)
+            raise Refused("offset", msg)
     # Uniform within the tolerance, a quarter of the pairs lie in the inner half of the radius.
     distance = np.hypot(*fit.residuals.T)
     n = len(distance)

@@ -124,6 +124,7 @@ class Sources:
     def take(self, index: npt.ArrayLike) -> "Sources":
         """Return the sources of an index or mask, in its order."""
         which = np.asarray(index)
+        which = which if which.size else which.astype(np.int64)
         arrays = {name: getattr(self, name)[which] for name in ("chip", *_COLUMNS)}
         return Sources(self.name, filters=self.filters, reports=self.reports, **arrays)
 

@@ -124,7 +124,7 @@ def trends(
         values = residuals[:, axis]
         for against, at in (("x", x), ("y", y), ("magnitude", mag)):
             good = np.isfinite(at)
-            if good.sum() < 2 * PER_BIN or np.ptp(at[good]) == 0:
+            if good.sum() < 2 * PER_BIN or np.ptp(at[good]) == 0 or np.ptp(values[good]) == 0:
                 continue
             p = float(spearmanr(values[good], at[good]).pvalue)
             size = _binned_range(values[good], at[good])

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+from drizzlewb.steps.fit import fit_linear
+from drizzlewb.steps.verdict import Verdict, judge, trends
+
+
+def stars(n=400, scatter=0.02, seed=0):
+    rng = np.random.default_rng(seed)
+    return (
+        rng.uniform(0, 4000, n),
+        rng.uniform(0, 4000, n),
+        rng.uniform(-10, -5, n),
+        rng.normal(0, scatter, (n, 2)),
+    )
+
+
+class TestTrends:
+    @pytest.mark.parametrize("seed", range(5))
+    def test_noise_has_none(self, seed):
+        x, y, mag, residuals = stars(seed=seed)
+        assert trends(residuals, x, y, mag) == []
+
+    def test_significant_but_small_slopes_do_not_count(self):
+        x, y, mag, residuals = stars(5000)
+        residuals[:, 0] += 1e-5 * (x - 2000)
+        from scipy.stats import spearmanr
+
+        assert spearmanr(residuals[:, 0], x).pvalue < 1e-6
+        assert trends(residuals, x, y, mag) == []
+
+    @pytest.mark.parametrize(
+        ("axis", "against", "cause"),
+        [
+            (0, "x", "distortion"),
+            (1, "x", "distortion"),
+            (1, "magnitude", "charge-transfer"),
+            (0, "magnitude", "bright"),
+        ],
+    )
+    def test_causes(self, axis, against, cause):
+        x, y, mag, residuals = stars()
+        values = {"x": (x - 2000) / 2000, "magnitude": (mag + 7.5) / 2.5}[against]
+        residuals[:, axis] += 0.08 * values
+        (trend,) = trends(residuals, x, y, mag)
+        assert (trend.residual, trend.against) == ("xy"[axis], against)
+        assert cause in str(trend)
+        assert trend.p < 0.01
+        assert 0.1 < trend.peak_to_peak < 0.2
+
+    def test_a_step_between_chips(self):
+        x, y, mag, residuals = stars()
+        chip = (y > 2000).astype(int)
+        residuals[:, 0] += 0.1 * chip
+        (trend,) = trends(residuals, x, y, mag, chip)
+        assert "step between the chips" in trend.cause
+        residuals[:, 0] += 0.1 * (y / 4000 - chip)
+        (trend,) = trends(residuals, x, y, mag, chip)
+        assert "distortion" in trend.cause
+
+    def test_a_fit_that_is_too_simple(self):
+        x, y, mag, residuals = stars()
+        residuals[:, 1] += 0.1 * x / 4000
+        (trend,) = trends(residuals, x, y, mag, too_simple=True)
+        assert trend.cause == "the fitgeometry is too simple"
+
+    def test_too_few_stars_to_tell(self):
+        x, y, mag, residuals = stars(15)
+        residuals[:, 0] += x / 1000
+        assert trends(residuals, x, y, mag) == []
+
+
+def fitted(geometry="rscale", n=300, scatter=0.03, matrix=None, seed=0):
+    rng = np.random.default_rng(seed)
+    ref = rng.uniform(0, 4000, (n, 2))
+    image = (ref - 2000) @ (np.eye(2) if matrix is None else matrix).T + 2000 + rng.normal(0, scatter, (n, 2))
+    fits = {g: fit_linear(image, ref, g, (2000, 2000)) for g in ("shift", "rshift", "rscale", "general")}
+    return fits.pop(geometry), fits
+
+
+class TestJudge:
+    @pytest.mark.parametrize(("scatter", "grade"), [(0.03, "good"), (0.08, "fair"), (0.3, "poor")])
+    def test_grades(self, scatter, grade):
+        fit, _ = fitted(scatter=scatter)
+        verdict = judge(fit, 50.0, [])
+        assert verdict.grade == grade
+        assert verdict.text.startswith(grade.capitalize())
+        assert ("not good enough to drizzle" in str(verdict)) == (grade == "poor")
+        assert f"rms {fit.rms_px:.3f} px ({50 * fit.rms_px:.1f} mas) from 300 stars" in verdict.text
+
+    def test_scale(self):
+        for ppm, text in ((5, None), (60, "VAFACTOR"), (400, "distortion model")):
+            fit, _ = fitted(matrix=np.eye(2) * (1 + 1e-6 * ppm))
+            verdict = str(judge(fit, 50.0, []))
+            if text is None:
+                assert "scale" not in verdict
+            else:
+                assert text in verdict
+
+    def test_rotation_inside_a_visit(self):
+        a = np.radians(0.01)
+        fit, _ = fitted(matrix=np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]]))
+        assert "inside a visit" in str(judge(fit, 50.0, [], same_visit=True))
+        assert "inside a visit" not in str(judge(fit, 50.0, [], same_visit=False))
+
+    def test_a_better_geometry_is_named(self):
+        a = np.radians(0.01)
+        fit, others = fitted("shift", matrix=np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]]))
+        assert "'rshift' fits better" in str(judge(fit, 50.0, [], alternatives=others))
+
+    def test_a_simpler_geometry_is_named(self):
+        fit, others = fitted("general")
+        assert "simpler 'shift' does as well" in str(judge(fit, 50.0, [], alternatives=others))
+
+    def test_sentences(self):
+        verdict = Verdict("good", "Good.", ("a warning", "was it?"))
+        assert str(verdict) == "Good. A warning. Was it?"
