@@ -19,6 +19,7 @@ from typing import Any
 
 import astropy
 import numpy as np
+import scipy
 
 import drizzlewb
 from drizzlewb.errors import DataError, ParameterError
@@ -144,7 +145,7 @@ def _options(size: str, options: dict[str, Any]) -> dict[str, Any]:
 
 def _digest(values: dict[str, Any]) -> str:
     """Key of a set: what it was asked for and what makes it."""
-    made_by = [FORMAT, drizzlewb.__version__, np.__version__, astropy.__version__]
+    made_by = [FORMAT, drizzlewb.__version__, np.__version__, scipy.__version__, astropy.__version__]
     text = json.dumps([values, made_by], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -41,7 +41,7 @@ class Defects(NamedTuple):
         """Return the same for a part of the chip with lower left (x0, y0)."""
         x0, y0 = corner
         cut = (slice(y0, y0 + shape[0]), slice(x0, x0 + shape[1]))
-        return Defects(*(np.ascontiguousarray(plane[cut]) for plane in self))
+        return Defects._make(np.ascontiguousarray(plane[cut]) for plane in self)
 
 
 def defects(model: DetectorModel, extver: int, seed: int) -> Defects:
@@ -129,7 +129,8 @@ def read_noise_map(
     model: DetectorModel, extver: int, corner: tuple[int, int], shape: tuple[int, int]
 ) -> NDArray:
     """Read noise (e-, float32) of each column's amplifier, shape (1, nx)."""
-    left, right = model.chips[extver - 1].amps
+    amps = model.chips[extver - 1].amps
+    left, right = amps[0], amps[1]
     columns = np.arange(shape[1]) + corner[0]
     noise = np.where(columns < model.shape[1] // 2, model.read_noise[left], model.read_noise[right])
     return noise.astype(np.float32)[None, :]

@@ -55,7 +55,7 @@ def _wavefront(u: NDArray[np.float64], v: NDArray[np.float64], terms: tuple[floa
         math.sqrt(8) * (3 * r2 - 2) * v,
         math.sqrt(5) * (6 * r2 * r2 - 6 * r2 + 1),
     )
-    return sum(c * s for c, s in zip(terms, shapes, strict=True))
+    return np.tensordot(terms, shapes, 1)
 
 
 @functools.lru_cache(maxsize=8)
@@ -194,8 +194,7 @@ def paint(
     float32[ny, nx]
         Electrons.
     """
-    key = f"{model.instrument}/{model.detector}"
-    core, psf, wings, whole = _core_and_wings(key, filter_name)
+    core, psf, wings, whole = _core_and_wings(model.name, filter_name)
     ny, nx = shape
     image = np.zeros(shape, dtype=np.float32)
     bright = counts > BRIGHT_ELECTRONS

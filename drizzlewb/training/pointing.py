@@ -16,7 +16,7 @@ from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 from numpy.typing import NDArray
 
-from drizzlewb.training.detectors import ChipModel, DetectorModel
+from drizzlewb.training.detectors import DETECTORS, ChipModel, DetectorModel
 
 __all__ = [
     "Attitude",
@@ -75,15 +75,13 @@ def _put_sip(header: fits.Header, chip: ChipModel) -> None:
 
 
 @functools.cache
-def boresight(model_key: str) -> tuple[tuple[float, float], NDArray[np.float64]]:
+def boresight(name: str) -> tuple[tuple[float, float], NDArray[np.float64]]:
     """Centre of the field in the aperture's frame (arcsec) and the local CD (arcsec per pixel) there.
 
     The field's centre is the middle of the gap of a two-chip detector, so that every crop is centred
     on the same point of the sky.
     """
-    from drizzlewb.training.detectors import DETECTORS
-
-    model = DETECTORS[model_key]
+    model = DETECTORS[name]
     ny, nx = model.shape
     x = nx / 2 - 0.5
     places = [(0, ny - 1.0), (1, 0.0)] if len(model.chips) == 2 else [(0, ny / 2 - 0.5)]
@@ -101,11 +99,6 @@ def boresight(model_key: str) -> tuple[tuple[float, float], NDArray[np.float64]]
     return (float(point[0]), float(point[1])), np.mean(matrices, axis=0) * 3600
 
 
-def model_key(model: DetectorModel) -> str:
-    """Name under which the detector is listed, such as ``'ACS/WFC'``."""
-    return f"{model.instrument}/{model.detector}"
-
-
 def shifted(
     model: DetectorModel, attitude: Attitude, dx: float, dy: float, roll_deg: float = 0.0
 ) -> Attitude:
@@ -113,7 +106,7 @@ def shifted(
 
     `roll_deg` turns the detector's y axis further east of north.
     """
-    _, cd = boresight(model_key(model))
+    _, cd = boresight(model.name)
     xi, eta = -np.radians(cd @ np.array([dx, dy]) / 3600)
     direction, east, north = _frame(attitude.ra, attitude.dec, attitude.pa)
     v = direction + xi * east + eta * north
@@ -124,7 +117,7 @@ def shifted(
 
 def _pointed(model: DetectorModel, chip: ChipModel, attitude: Attitude) -> tuple[float, float, NDArray]:
     """CRVAL (deg) and CD (deg per pixel) of a chip under an attitude."""
-    centre = np.array(boresight(model_key(model))[0])
+    centre = np.array(boresight(model.name)[0])
     turn = _frame(attitude.ra, attitude.dec, attitude.pa).T @ _frame(centre[0] / 3600, centre[1] / 3600, 0)
     place = centre + (np.array(chip.crval_arcsec) - centre) * attitude.va
     here = _frame(place[0] / 3600, place[1] / 3600, 0)
@@ -136,20 +129,18 @@ def _pointed(model: DetectorModel, chip: ChipModel, attitude: Attitude) -> tuple
 
 def aperture_position(model: DetectorModel, attitude: Attitude) -> tuple[float, float]:
     """RA_APER and DEC_APER (deg): where the aperture's reference point looks."""
-    centre = boresight(model_key(model))[0]
+    centre = boresight(model.name)[0]
     turn = _frame(attitude.ra, attitude.dec, attitude.pa).T @ _frame(centre[0] / 3600, centre[1] / 3600, 0)
     v = turn @ np.array([1.0, 0.0, 0.0])
     return math.degrees(math.atan2(v[1], v[0])) % 360, math.degrees(math.asin(v[2]))
 
 
 @functools.cache
-def _table(key: str, kind: str, ccdchip: int, axis: int) -> NDArray[np.float32]:
+def _table(name: str, kind: str, ccdchip: int, axis: int) -> NDArray[np.float32]:
     """Smooth table of corrections in pixels, the same for ever: plane waves a few nodes long."""
-    from drizzlewb.training.detectors import DETECTORS
-
-    ny, nx = DETECTORS[key].shape
+    ny, nx = DETECTORS[name].shape
     shape = (-(-ny // TABLE_STEP) + 1, -(-nx // TABLE_STEP) + 1)
-    rng = np.random.Generator(np.random.PCG64([sum(map(ord, key + kind)), ccdchip, axis]))
+    rng = np.random.Generator(np.random.PCG64([sum(map(ord, name + kind)), ccdchip, axis]))
     jj, ii = np.indices(shape, dtype=float)
     total = np.zeros(shape)
     for _ in range(7):
@@ -173,7 +164,7 @@ def lookup_tables(model: DetectorModel, corners: tuple[tuple[int, int], ...]) ->
         for chip, corner in zip(model.chips, corners, strict=True):
             for axis in (1, 2):
                 version += 1
-                hdu = fits.ImageHDU(_table(model_key(model), kind, chip.ccdchip, axis), name=name)
+                hdu = fits.ImageHDU(_table(model.name, kind, chip.ccdchip, axis), name=name)
                 hdu.header["EXTVER"] = (version, "Distortion array version number")
                 hdu.header["CCDCHIP"] = "DX" if axis == 1 else "DY"
                 for k in (1, 2):
@@ -243,7 +234,7 @@ def wcs_header(
             ("NPOL", "CPDIS", "CPERR", "DP"),
         ):
             for axis in (1, 2):
-                table = _table(model_key(model), kind, chip.ccdchip, axis)
+                table = _table(model.name, kind, chip.ccdchip, axis)
                 what = "Detector to image correction type" if kind == "D2IM" else "Prior distortion type"
                 h[f"{dist}{axis}"] = ("LOOKUP", what)
                 h[f"{error}{axis}"] = (float(np.abs(table).max()), f"Maximum error of {kind} for axis {axis}")
@@ -255,6 +246,8 @@ def wcs_header(
     h["WCSNAMEO"] = ("OPUS", "Coordinate system title")
     h["WCSAXESO"] = 2
     h["CRPIX1O"], h["CRPIX2O"] = h["CRPIX1"], h["CRPIX2"]
+    # The pipeline's own default knows nothing of velocity aberration.
+    ra, dec, cd = _pointed(model, chip, attitude._replace(va=1.0))
     h["CRVAL1O"], h["CRVAL2O"] = ra, dec
     h["CTYPE1O"], h["CTYPE2O"] = "RA---TAN", "DEC--TAN"
     h["CUNIT1O"], h["CUNIT2O"] = "deg", "deg"

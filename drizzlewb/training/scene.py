@@ -70,14 +70,11 @@ def make_catalog(seed: int) -> Table:
         ``axis_ratio``, ``pa`` (deg east of north); brightest first among stars, then galaxies.
     """
     rng = np.random.Generator(np.random.PCG64([seed, 0x5CE11E]))
-    xi, eta, m606, colour, kind = [], [], [], [], []
-    for name, parts in (("cluster", _cluster(rng)), ("field", _field(rng))):
-        for store, part in zip((xi, eta, m606, colour), parts, strict=True):
-            store.append(part)
-        kind += [name] * parts[0].size
-    x, y, v, vi = (np.concatenate(part) for part in (xi, eta, m606, colour))
+    cluster, field = _cluster(rng), _field(rng)
+    x, y, v, vi = (np.concatenate(pair) for pair in zip(cluster, field, strict=True))
+    kinds = np.array(["cluster"] * cluster[0].size + ["field"] * field[0].size)
     order = np.argsort(v, kind="stable")
-    x, y, v, vi, kinds = x[order], y[order], v[order], vi[order], np.array(kind)[order]
+    x, y, v, vi, kinds = x[order], y[order], v[order], vi[order], kinds[order]
     gx, gy, gv, gvi, shape = _galaxies(rng)
     x, y, v, vi = (np.concatenate(pair) for pair in ((x, gx), (y, gy), (v, gv), (vi, gvi)))
     ra, dec = _deproject(x, y)

@@ -12,7 +12,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import astropy
 import numpy as np
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 DEFAULT_SEED = 9815
 SIZES = ("tiny", "small", "full")
 FORMAT = 1  # of the files; part of what decides whether a cached set can be used again
-TRAIL_WIDTH_PX = 5.0
+TRAIL_WIDTH_PX = 3.0  # sigma across
 TRAIL_RATE = 900.0  # electrons per pixel on the ridge of a satellite trail
 
 Progress = Callable[[str, int, int, str], None]
@@ -221,7 +221,7 @@ def _exposure(request: _Request, plan: Plan, pointing: Pointing) -> tuple[Path, 
     filename = f"{plan.rootname}_{model.suffix}.fits"
     planes: list[fits.ImageHDU] = []
     truths: list = []
-    entry = {
+    entry: dict[str, Any] = {
         "file": filename,
         "truth": f"{plan.rootname}_truth.fits",
         "filter": plan.filter,
