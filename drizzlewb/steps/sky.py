@@ -268,7 +268,7 @@ def solve(
     measured = np.array([m.value_e if m is not None and m.n else np.nan for m in measures]) * factor
     local = np.full(n, np.nan)
     np.fmin.at(local, owner, measured)
-    for k in np.flatnonzero(np.isnan(local)):
+    for k in np.flatnonzero(np.isnan(local)).tolist():
         log.warning("%s has no pixel to measure the sky on: its sky is taken as 0", exposures[k].rootname)
     lowest = float(np.nanmin(local)) if np.isfinite(local).any() else 0.0
 
@@ -283,7 +283,7 @@ def solve(
         wanted = STATISTICS[p.skystat]
         overlaps = find_overlaps(chips, owner, factor, blocks, clipping(p), wanted)
         offsets, groups = match_offsets(overlaps, n)
-        for k in np.flatnonzero(groups < 0):
+        for k in np.flatnonzero(groups < 0).tolist():
             if n > 1:
                 log.warning("%s overlaps no other exposure: no sky to match", exposures[k].rootname)
         if groups.max(initial=0) > 0:

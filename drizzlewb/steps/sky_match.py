@@ -102,11 +102,12 @@ def _outlines(chips: Sequence[Chip], blocks: Sequence[Blocks | None]) -> tuple[l
         east = np.cross([0.0, 0.0, 1.0] if abs(pole[2]) < 0.9 else [1.0, 0.0, 0.0], pole)
         east /= np.linalg.norm(east)
         axes = np.stack([east, np.cross(pole, east), pole])
-        for k in members:
+        for k in (int(member) for member in members):
             px, py, pz = axes @ corners[k].T
             cx, cy = np.empty((0, 0)), np.empty((0, 0))
-            if blocks[k] is not None:
-                centres = _block_centres(chips[k], blocks[k]) @ axes.T
+            own = blocks[k]
+            if own is not None:
+                centres = _block_centres(chips[k], own) @ axes.T
                 cx, cy = (np.ascontiguousarray(centres[..., m] / centres[..., 2]) for m in (0, 1))
             outlines[k] = _Outline(px / pz, py / pz, cx, cy)
     return outlines, near
@@ -159,7 +160,7 @@ def find_overlaps(
         touching &= low[None, :, axis] <= high[:, None, axis]
     edges = [bin_edges(b.centre, b.width) if b is not None else None for b in blocks]
     merged = np.empty(N_BINS, np.int32)
-    clip_args, binwidth = clipping[:-1], clipping[-1]
+    nclip, lower_sigma, upper_sigma, lower, upper, binwidth = clipping
 
     def sky_of(a: int, inside: int) -> tuple[float, int]:
         """Sky of chip `a` inside the footprint of another: e-/s/arcsec^2, and pixels."""
@@ -168,15 +169,16 @@ def find_overlaps(
             return 0.0, 0
         other, own = outlines[inside], outlines[a]
         overlap_histogram(b.counts, own.centre_x, own.centre_y, other.x, other.y, merged)
-        stats = histogram_statistics(merged, edges[a], *clip_args, binwidth, wanted)
+        stats = histogram_statistics(
+            merged, edges[a], nclip, lower_sigma, upper_sigma, lower, upper, binwidth, wanted
+        )
         if stats.n == 0:
             return 0.0, 0
         value = stats.mean if wanted == MEAN else stats.median if wanted == MEDIAN else stats.mode
         return value * factor[a], stats.n
 
     rows = []
-    pairs = np.argwhere(touching)
-    pairs = sorted((int(owner[a]), int(owner[b]), int(a), int(b)) for a, b in pairs)
+    pairs = sorted((int(owner[a]), int(owner[b]), int(a), int(b)) for a, b in np.argwhere(touching))
     for (i, j), members in itertools.groupby(pairs, key=lambda pair: pair[:2]):
         total = np.zeros(4)
         for _, _, a, b in members:

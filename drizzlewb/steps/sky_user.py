@@ -286,9 +286,10 @@ def apply_user_mask(good: np.ndarray, chip: Chip, parameters: ReduceParameters) 
         if not _same_file(entry.image, chip.path, folder):
             continue
         place = _place_of(chip, entry.extensions)
-        if place is None or place >= len(entry.masks) or entry.masks[place] is None:
+        mask_of_chip = entry.masks[place] if place is not None and place < len(entry.masks) else None
+        if mask_of_chip is None:
             continue
-        name, extension = entry.masks[place]
+        name, extension = mask_of_chip
         path = next((p for p in (Path(name), folder / name) if p.is_file()), Path(name))
         try:
             mask = fits.getdata(path, extension)
