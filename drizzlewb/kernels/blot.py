@@ -104,7 +104,8 @@ def _inside(i, n, reflect):
 
 @kernel
 def _line(source, row, i0, sx0, full_nx, wx, nw, reflect):
-    """Weighted sum over one row of the piece whose window may leave the image; NaN outside the piece."""
+    """Weighted sum over one row of the piece whose window may leave the image, and
+    whether the piece holds it."""
     total = 0.0
     for k in range(nw):
         i, edge = _inside(i0 + k, full_nx, reflect)
@@ -123,8 +124,8 @@ def _line(source, row, i0, sx0, full_nx, wx, nw, reflect):
 def _window(source, i0, j0, sx0, sy0, full_nx, full_ny, wx, wy, nw, reflect):
     """Weighted sum over a window that leaves the image or the piece, and whether the piece holds it.
 
-    Beyond the image's edge pixels are ``2 * edge - mirror``, first in x, then in y; for sinc the
-    edge's own value.
+    Beyond the image's edge pixels are ``2 * edge - mirror``, first in x, then in y, if `reflect`;
+    else the edge's own value.
     """
     total = 0.0
     for k in range(nw):
@@ -202,7 +203,7 @@ def _blot(source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id, factor, misval,
                             line += wx[a] * source[sj + b, si + a]
                         total += wy[b] * line
             else:
-                total, held = _window(source, i, j, sx0, sy0, full_nx, full_ny, wx, wy, nw, interp_id != SINC)
+                total, held = _window(source, i, j, sx0, sy0, full_nx, full_ny, wx, wy, nw, nw in (4, 6))
                 if not held:
                     missing += 1
             out[r, c] = total * factor
@@ -247,8 +248,10 @@ def blot_box(source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id, factor, misv
     -----
     Each value depends on the source pixels in its window alone: the same bits for every piece and
     every box. A NaN or infinity in the source makes the values that read it not finite, 6 x 6
-    source pixels for poly5, and no others. Beyond the image's borders the polynomials extrapolate
-    by ``2 * edge - mirror``; the sinc repeats the edge; nearest takes the last pixel.
+    source pixels for poly5, and no others. Beyond the image's borders the cubic and the quintic
+    extrapolate by ``2 * edge - mirror`` in x, then in y; linear, sinc and nearest repeat the edge.
+    In its last three rows (not columns) the peer mirrors about the wrong row for the outermost sample
+    of poly3 and poly5; ours is the same rule at all four borders.
     """
     if interp_id not in INTERPOLANTS.values():
         msg = f"blot: interpolant id {interp_id!r} is not one of {INTERPOLANTS}"
@@ -263,7 +266,7 @@ def blot_box(source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id, factor, misv
         sny, snx = source.shape
         msg = (
             f"blot: {missing} of {out.size} pixels of the chip box at ({x0}, {y0}) need source pixels "
-            f"outside the piece x {sx0}..{sx0 + snx}, y {sy0}..{sy0 + sny} of the {full_nx} x {full_ny} image; "
-            f"give a piece that holds {margin(interp_id)} pixels around every position"
+            f"outside the piece x {sx0}..{sx0 + snx}, y {sy0}..{sy0 + sny} of the "
+            f"{full_nx} x {full_ny} image; give a piece that holds {margin(interp_id)} pixels around every position"
         )
         raise DataError(msg)
