@@ -267,6 +267,7 @@ def blot_box(source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id, factor, misv
         msg = (
             f"blot: {missing} of {out.size} pixels of the chip box at ({x0}, {y0}) need source pixels "
             f"outside the piece x {sx0}..{sx0 + snx}, y {sy0}..{sy0 + sny} of the "
-            f"{full_nx} x {full_ny} image; give a piece that holds {margin(interp_id)} pixels around every position"
+            f"{full_nx} x {full_ny} image; the piece must hold"
+            f" {margin(interp_id)} pixels around every position"
         )
         raise DataError(msg)
