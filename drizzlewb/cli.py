@@ -188,6 +188,7 @@ def summary(product: Any) -> str:
             f"max {w['max']:.5g}, covered {100 * w['covered']:.1f} %"
         )
     seconds = dict(results["seconds"])
+    total = seconds.pop("total")
     lines.append(
         "Seconds      " + ", ".join(f"{k} {v:.2f}" for k, v in seconds.items()) + f"; in all {total:.2f}"
     )

@@ -5,7 +5,8 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,7 @@ class Reduction:
         self.final_grid = final_grid(exposures, parameters)
         self.keys = array_keys(exposures, parameters, self.separate_grid, self.final_grid)
         self.seconds: dict[str, float] = {}
+        self.cpu_seconds: dict[str, float] = {}
         self._folder = Path(folder) if folder else None
         self._beside = beside
         self._lock = threading.Lock()
@@ -103,25 +105,24 @@ class Reduction:
         with self._lock:
             if self._prepass is not None:
                 return self._prepass
-            started = time.perf_counter()
-            prepass = run_prepass(
-                self.exposures,
-                self.parameters,
-                cancel=self.cancel,
-                progress=self.progress,
-                threads=self.threads,
-            )
-            self._on_separate = [place(chips, self.separate_grid) for chips in prepass.chips]
-            self._on_final = place([c for chips in prepass.chips for c in chips], self.final_grid)
-            self._mask_weights = np.array(
-                [
-                    mask_weight(chips, self.parameters, self._footprint_px(index))
-                    for index, chips in enumerate(self._on_separate)
-                ]
-            )
-            if self.parameters.cosmicray.driz_cr or self.parameters.median.median:
-                self._open_arrays()
-            self._took("prepass", started)
+            with self.timed("static mask and sky"):
+                prepass = run_prepass(
+                    self.exposures,
+                    self.parameters,
+                    cancel=self.cancel,
+                    progress=self.progress,
+                    threads=self.threads,
+                )
+                self._on_separate = [place(chips, self.separate_grid) for chips in prepass.chips]
+                self._on_final = place([c for chips in prepass.chips for c in chips], self.final_grid)
+                self._mask_weights = np.array(
+                    [
+                        mask_weight(chips, self.parameters, self._footprint_px(index))
+                        for index, chips in enumerate(self._on_separate)
+                    ]
+                )
+                if self.parameters.cosmicray.driz_cr or self.parameters.median.median:
+                    self._open_arrays()
             self._prepass = prepass
             return prepass
 
@@ -170,8 +171,15 @@ class Reduction:
         side = int(np.sqrt(area)) // 64 * 64
         return int(np.clip(side, SMALLEST_SIDE, LARGEST_SIDE))
 
-    def _took(self, step: str, started: float) -> None:
-        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - started
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Add the wall and processor seconds of a block to a step's account."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            yield
+        finally:
+            self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - wall
+            self.cpu_seconds[step] = self.cpu_seconds.get(step, 0.0) + time.process_time() - cpu
 
     # ---------------------------------------------------------------- the three arrays
     def median(self, region: Region | None = None) -> np.ndarray:
@@ -239,17 +247,16 @@ class Reduction:
 
     def product_tiles(self, unit_factor: float = 1.0) -> Iterable[Tile]:
         """All tiles of the product, in order of completion; masks must have been made."""
-        started = time.perf_counter()
         planes = 1 + (len(self._on_final) - 1) // 32
         side = self._side(per_pixel=100 + 4 * planes)
         tiles = list(tiles_of(self.final_grid.shape, side))
         made = map_unordered(
             lambda region: self._product_tile(region, unit_factor), tiles, self.cancel, self.threads
         )
-        for done, tile in enumerate(made, 1):
-            yield tile
-            self.progress("final drizzle", done, len(tiles))
-        self._took("final drizzle", started)
+        with self.timed("final drizzle"):
+            for done, tile in enumerate(made, 1):
+                yield tile
+                self.progress("final drizzle", done, len(tiles))
 
     # ---------------------------------------------------------------- how tiles are made
     def _product_tile(self, region: Region, unit_factor: float) -> Tile:
@@ -262,16 +269,15 @@ class Reduction:
         todo = list(dict.fromkeys(tile for region in regions for tile in array.missing(region)))
         if not todo:
             return
-        started = time.perf_counter()
 
         def make(tile: Region) -> None:
             self.cancel.check()
             array.write(tile, median_region(self._on_separate, self._mask_weights, tile, self.parameters))
 
-        for done, _ in enumerate(map_unordered(make, todo, self.cancel, self.threads), 1):
-            self.progress("separate and median", done, len(todo))
+        with self.timed("separate and median"):
+            for done, _ in enumerate(map_unordered(make, todo, self.cancel, self.threads), 1):
+                self.progress("separate and median", done, len(todo))
         array.remember()
-        self._took("separate and median", started)
 
     def _make_crmasks(self, boxes: Sequence[tuple[int, Region]]) -> None:
         array = self._require(self._crmask)
@@ -284,7 +290,6 @@ class Reduction:
         self._make_medians(
             [cosmicray_step.median_under(separate[number], box, self.parameters) for number, box in todo]
         )
-        started = time.perf_counter()
         read_median = self._require(self._median).read
 
         def make(task: tuple[int, Region]) -> None:
@@ -293,10 +298,10 @@ class Reduction:
             mask = cosmicray_step.crmask_box(separate[number], box, read_median, self.parameters)
             array.write(self._in_stack(number, box), mask)
 
-        for done, _ in enumerate(map_unordered(make, todo, self.cancel, self.threads), 1):
-            self.progress("cosmic rays", done, len(todo))
+        with self.timed("blot and cosmic rays"):
+            for done, _ in enumerate(map_unordered(make, todo, self.cancel, self.threads), 1):
+                self.progress("cosmic rays", done, len(todo))
         array.remember()
-        self._took("blot and cosmic rays", started)
 
     def _in_stack(self, number: int, box: Region) -> Region:
         row = number * self._chip_rows

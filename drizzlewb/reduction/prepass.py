@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from drizzlewb.errors import DataError
-from drizzlewb.exposure import Chip, Exposure
+from drizzlewb.exposure import Chip, Exposure, Plane
 from drizzlewb.grid import Region
 from drizzlewb.parameters import ReduceParameters
 from drizzlewb.reduction.schedule import Cancel, Progress, map_unordered, no_progress
 from drizzlewb.steps import sky as sky_step
 from drizzlewb.steps import static_mask
+from drizzlewb.steps.companions import flat_plane, user_weight_plane
 from drizzlewb.steps.prepared import PreparedChip
 
 __all__ = ["PrePass", "run_prepass"]
@@ -142,6 +143,12 @@ def run_prepass(
         progress("sky", done, len(flat), blank[number].chip.path)
     _refuse_empty(exposures, flat, counts, parameters)
     solution = sky_step.solve(exposures, measures, parameters)
+
+    def companions(exposure: int, chip: Chip) -> tuple[Plane | None, Plane | None]:
+        if parameters.final.final_wht_type != "IVM":
+            return None, None
+        return user_weight_plane(exposures[exposure], chip), flat_plane(exposures[exposure], chip)
+
     prepared: list[list[PreparedChip]] = [[] for _ in exposures]
     for chip, count, value in zip(blank, counts, solution.values, strict=True):
         prepared[chip.exposure].append(
@@ -154,7 +161,8 @@ def run_prepass(
                 value.present_e,
                 count,
                 resetbits,
-            )  # fmt: skip
+                *companions(chip.exposure, chip.chip),
+            )
         )
     return PrePass(prepared, solution)
 

@@ -107,7 +107,8 @@ def reduce(
         cancel=cancel,
     )
     check_room(folder, product_bytes(reduction))
-    record = make_record(reduction, root)
+    with reduction.timed("checksums"):
+        record = make_record(reduction, root)
     unit, unit_factor, unit_ratio = product_unit(reduction.exposures, parameters)
     layout = _layout(reduction, names, unit, unit_ratio, record)
     writer = ProductWriter(folder, layout, replace=replace)
@@ -134,6 +135,7 @@ def reduce(
             "crfraction": reduction.cr_fractions(),
             "weight": weights.summary(),
             "seconds": {**reduction.seconds, "total": time.perf_counter() - started},
+            "cpu_seconds": reduction.cpu_seconds,
             "peak_memory_mb": peak_memory_mb(),
         }
         (folder / names["record"]).unlink(missing_ok=True)  # the record marks completion: never an old one

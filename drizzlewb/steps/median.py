@@ -135,7 +135,7 @@ def median_region(
             np.array([min(_sky(c, parameters) for c in chips) for chips in chosen]),
             np.array([np.sqrt(np.mean([c.chip.read_noise**2 for c in chips])) for chips in chosen]),
             np.array([chips[0].chip.exptime for chips in chosen]),
-            p.combine_nsigma[0], p.combine_nsigma[1], p.combine_grow, out,
+            p.combine_nsigma[0], p.combine_nsigma[1], p.combine_grow, out, len(exposures),
         )  # fmt: skip
     return np.ascontiguousarray(out[region.slices((grown.y0, grown.x0))])
 

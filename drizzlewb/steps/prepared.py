@@ -35,6 +35,8 @@ class PreparedChip:
         DQ bits cleared in memory before any DQ test.
     weight_map : Plane or None
         The user's inverse-variance map of this chip, for IVM weights.
+    flat : Plane or None
+        Its flat, for IVM weights; None counts as 1.
     """
 
     chip: Chip
@@ -46,6 +48,7 @@ class PreparedChip:
     good_pixels: int = 0
     resetbits: int = 0
     weight_map: Plane | None = None
+    flat: Plane | None = None
 
     @property
     def bit(self) -> np.uint32:

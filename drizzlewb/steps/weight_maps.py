@@ -23,8 +23,8 @@ def weight_box(
 
     Definitions are those of DrizzlePac 3.11 (``imageObject.py``: buildEXPmask, buildIVMmask,
     buildERRmask), with t the exposure time and s the scale ratio: EXP is t; IVM is t²/s⁴ over the
-    background variance, flat²/(dark + sky·flat + read noise²) with the flat taken as 1; ERR is
-    (t/err)²/s⁴. A user's weight map takes the place of the inverse variance.
+    background variance, flat²/(dark + sky·flat + read noise²), with all in electrons over the
+    exposure; ERR is (t/err)²/s⁴. A user's weight map takes the place of the inverse variance.
 
     Parameters
     ----------
@@ -68,11 +68,18 @@ def weight_box(
         usable = (good != 0) & (ivm > 0) & np.isfinite(ivm)
         return np.where(usable, ivm * np.float32(exptime**2 / scale**4), np.float32(0))
     sky = prepared.sky_present if sky_e is None else sky_e
-    variance = chip.dark + max(sky, 0.0) + chip.read_noise**2
+    fixed = chip.dark * chip.exptime + chip.read_noise**2
+    if prepared.flat is not None:
+        flat = prepared.flat.values(box)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ivm = flat**2 / (np.float32(fixed) + np.float32(max(sky, 0.0)) * flat)
+        usable = (good != 0) & (flat > 0) & np.isfinite(ivm)
+        return np.where(usable, ivm * np.float32(exptime**2 / scale**4), np.float32(0))
+    variance = fixed + max(sky, 0.0)
     if variance <= 0:
         msg = (
             f"final_wht_type='IVM': the background variance of {chip.path} chip {chip.extver} is "
-            f"{variance:g} e2 (dark {chip.dark:g}, sky {sky:g}, read noise {chip.read_noise:g} e). "
+            f"{variance:g} e2 (dark {chip.dark * exptime:g}, sky {sky:g}, read noise {chip.read_noise:g} e). "
             "Give rdnoise, or use final_wht_type='EXP'."
         )
         raise DataError(msg)

@@ -44,7 +44,11 @@ def with_true_wcs(exposures: Sequence[Exposure]) -> list[Exposure]:
     aligned = []
     for exposure in exposures:
         truth = read_truth(Path(exposure.path).with_name(f"{exposure.rootname}_truth.fits"))
-        solutions = [pack(wcs, chip.shape) for wcs, chip in zip(truth.wcs, exposure.chips, strict=True)]
+        # IDCSCALE and its sisters stand in the exposure's header and not in a WCS.
+        solutions = [
+            pack(wcs, chip.shape)._replace(idc=chip.wcs.idc)
+            for wcs, chip in zip(truth.wcs, exposure.chips, strict=True)
+        ]
         aligned.append(exposure.with_wcs(solutions, wcsname="TRUTH"))
     return aligned
 
