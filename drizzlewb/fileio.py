@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["open_binary", "read_at", "replaced_when_whole", "write_at"]
+__all__ = ["open_binary", "read_at", "replaced_when_whole", "write_at", "write_box"]
 
 _HAS_POSITIONED_IO = hasattr(os, "preadv") and hasattr(os, "pwrite")
 _seek_lock = threading.Lock()  # Windows: one file position is shared by all threads
@@ -66,6 +66,35 @@ def write_at(fd: int, values: np.ndarray, offset: int) -> None:
                 n = os.write(fd, view)
         view = view[n:]
         offset += n
+
+
+def write_box(fd: int, values: np.ndarray, offset: int, row_bytes: int) -> None:
+    """Write a C-contiguous 2-D array as a box of a larger image.
+
+    Parameters
+    ----------
+    fd : int
+        File descriptor.
+    values : ndarray
+        The box, in the byte order of the file.
+    offset : int
+        Where its first pixel stands, bytes from the start of the file.
+    row_bytes : int
+        Bytes of a whole row of the image.
+    """
+    rows, columns = values.shape
+    step = columns * values.itemsize
+    if step == row_bytes:
+        write_at(fd, values, offset)
+        return
+    if not _HAS_POSITIONED_IO:
+        for k, row in enumerate(values):
+            write_at(fd, row, offset + k * row_bytes)
+        return
+    view, put = memoryview(values).cast("B"), os.pwrite
+    for k in range(rows):
+        if put(fd, view[k * step : (k + 1) * step], offset + k * row_bytes) != step:
+            write_at(fd, values[k], offset + k * row_bytes)  # goes on to the end or says why not
 
 
 @contextmanager

@@ -119,14 +119,19 @@ class Plane:
             return words
         return ((raw.astype(np.int64) * int(self.bscale) + int(self.bzero)) & 0xFFFF).astype(np.uint16)
 
-    def stored_bytes(self, rows: int = 256) -> Iterator[bytes]:
-        """The array as it stands in the file, in pieces, for a digest."""
+    def stored_bytes(self, rows: int = 256) -> Iterator[bytes | memoryview]:
+        """The array as it stands in the file, in pieces, each valid until the next; for a digest."""
         if self.constant is not None:
             yield repr((self.shape, self.constant)).encode()
             return
         ny, nx = self.shape
-        for y0 in range(0, ny, rows):
-            yield self.raw((y0, min(y0 + rows, ny), 0, nx)).tobytes()
+        dtype = np.dtype(self.dtype)
+        buffer = np.empty((rows, nx), dtype)
+        with _handle(unpacked(self.path)) as fd:
+            for y0 in range(0, ny, rows):
+                piece = buffer[: min(rows, ny - y0)]
+                read_at(fd, piece, self.offset + y0 * nx * dtype.itemsize)
+                yield piece.data.cast("B")
 
 
 _POSITIONED = hasattr(os, "preadv")

@@ -13,7 +13,7 @@ import numpy as np
 from astropy.io import fits
 
 from drizzlewb.errors import DataError
-from drizzlewb.fileio import open_binary, replaced_when_whole, write_at
+from drizzlewb.fileio import open_binary, replaced_when_whole, write_at, write_box
 from drizzlewb.grid import OutputGrid
 from drizzlewb.steps.final import Tile
 
@@ -218,17 +218,15 @@ class ProductWriter:
             part.dtype
         )
         offset = file.offsets[part.key] + 4 * ((plane * ny + region.y0) * nx + region.x0)
-        if region.x0 == 0 and region.x1 == nx:
-            write_at(file.fd, stored, offset)
-            return
-        for row in stored:
-            write_at(file.fd, row, offset)
-            offset += 4 * nx
+        write_box(file.fd, stored, offset, 4 * nx)
 
     def finish(self) -> None:
-        """Give the complete files their names."""
+        """Give the complete files their names.
+
+        They are not forced to the disk first: that would take as long as the run itself, and a product
+        that a power failure spoils can be made again. A killed process leaves all or nothing.
+        """
         for file in self._files:
-            os.fsync(file.fd)
             os.close(file.fd)
             file.fd = -1
         for file in self._files:

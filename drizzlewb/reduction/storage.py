@@ -101,46 +101,44 @@ class TiledArray:
     def __del__(self) -> None:
         self.close()
 
-    def missing(self, region: Region) -> list[Region]:
-        """Tiles under a region that are not made yet, row by row."""
+    def under(self, region: Region) -> list[Region]:
+        """Tiles that a region touches, row by row."""
         region = region.clip(self.shape)
         if region.empty:
             return []
-        rows = range(region.y0 // self.side, -(-region.y1 // self.side))
-        cols = range(region.x0 // self.side, -(-region.x1 // self.side))
-        with self._lock:
-            todo = [(j, i) for j in rows for i in cols if not self._valid[j, i]]
-        side = self.side
+        side, (ny, nx) = self.side, self.shape
         return [
-            Region(j * side, min((j + 1) * side, self.shape[0]), i * side, min((i + 1) * side, self.shape[1]))
-            for j, i in todo
+            Region(y0, min(y0 + side, ny), x0, min(x0 + side, nx))
+            for y0 in range(region.y0 // side * side, region.y1, side)
+            for x0 in range(region.x0 // side * side, region.x1, side)
         ]
+
+    def missing(self, region: Region) -> list[Region]:
+        """Tiles under a region that are not made yet, row by row."""
+        tiles = self.under(region)
+        with self._lock:
+            return [t for t in tiles if not self._valid[t.y0 // self.side, t.x0 // self.side]]
+
+    def _place(self, region: Region) -> int:
+        """Where a tile begins in the file, bytes: tiles lie one behind the other, each in one piece."""
+        row, column = region.y0 // self.side, region.x0 // self.side
+        height = min(self.side, self.shape[0] - row * self.side)
+        return (row * self.side * self.shape[1] + column * self.side * height) * self.dtype.itemsize
 
     def write(self, region: Region, values: np.ndarray) -> None:
         """Store the pixels of one whole tile and mark it valid."""
-        values = np.ascontiguousarray(values, dtype=self.dtype)
-        row_bytes = self.shape[1] * self.dtype.itemsize
-        offset = region.y0 * row_bytes + region.x0 * self.dtype.itemsize
-        if region.x0 == 0 and region.x1 == self.shape[1]:
-            write_at(self._fd, values, offset)
-        else:
-            for row in values:
-                write_at(self._fd, row, offset)
-                offset += row_bytes
+        write_at(self._fd, np.ascontiguousarray(values, dtype=self.dtype), self._place(region))
         with self._lock:
             self._valid[region.y0 // self.side, region.x0 // self.side] = True
 
     def read(self, region: Region) -> np.ndarray:
         """Pixels of a region whose tiles are all valid, as a new C-contiguous array."""
         out = np.empty(region.shape, dtype=self.dtype)
-        if out.size == 0:
-            return out
-        row_bytes = self.shape[1] * self.dtype.itemsize
-        if region.x0 == 0 and region.x1 == self.shape[1]:
-            read_at(self._fd, out, region.y0 * row_bytes)
-            return out
-        offset = region.y0 * row_bytes + region.x0 * self.dtype.itemsize
-        for row in out:
-            read_at(self._fd, row, offset)
-            offset += row_bytes
+        for tile in self.under(region):
+            wanted = tile.intersect(region)
+            # The rows wanted of a tile lie together in the file, whatever its columns.
+            rows = np.empty((wanted.y1 - wanted.y0, tile.x1 - tile.x0), self.dtype)
+            skipped = (wanted.y0 - tile.y0) * rows.shape[1] * self.dtype.itemsize
+            read_at(self._fd, rows, self._place(tile) + skipped)
+            out[wanted.slices((region.y0, region.x0))] = rows[:, wanted.x0 - tile.x0 : wanted.x1 - tile.x0]
         return out

@@ -193,7 +193,11 @@ def measure_chip(sci: np.ndarray, good: np.ndarray, parameters: Sky, block: int 
     blocks = None
     if block:
         # the core of the histogram follows the sky, however few the clipping rounds of the user
-        core = clipped_statistics(values[:n], 5, 3.0, 3.0, -np.inf, np.inf, 0.1, MEDIAN)
+        thorough = parameters.skyclip >= 3 and max(parameters.skylsigma, parameters.skyusigma) <= 5
+        if wanted == MEDIAN and thorough and parameters.skylower is None and parameters.skyupper is None:
+            core = stats
+        else:
+            core = clipped_statistics(values[:n], 5, 3.0, 3.0, -np.inf, np.inf, 0.1, MEDIAN)
         width = max(core.stddev / 20.0, 1e-6 * max(abs(core.median), 1.0))
         shape = (-(-sci.shape[0] // block), -(-sci.shape[1] // block), N_BINS)
         counts = np.empty(shape, np.uint16)
