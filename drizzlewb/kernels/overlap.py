@@ -12,7 +12,7 @@ from drizzlewb.kernels.jit import kernel
 from drizzlewb.kernels.lanes import TINY
 from drizzlewb.kernels.transform import map_point, map_row
 
-__all__ = ["BLOCK", "block_columns", "drizzle_square", "nearest", "touch"]
+__all__ = ["BATCH", "BLOCK", "block_columns", "drizzle_square", "nearest", "touch"]
 
 BLOCK = 32  # rows and columns of the coarse grid by which pixels far from the tile are skipped
 BATCH = 64  # drops whose overlaps are computed side by side
