@@ -65,18 +65,22 @@ def apply_solution(
     """
     pars = parameters or solution.parameters
     changes = done if done is not None else []
-    plans = [_plan(solution, members, pars) for members in _by_file(solution)]
-    for k, plan in enumerate(plans):
+    groups = _by_file(solution)
+    plans = [_plan(solution, members, pars, several=len(groups) > 1) for members in groups]
+    for plan in plans:
         try:
             change = plan.write()
             changes.append(change)
             if pars.headerlet:
                 from drizzlewb.products.headerlets import headerlet_of_solution
 
-                headerlet_of_solution(change, pars, several=len(plans) > 1)
+                attached = headerlet_of_solution(change, pars, several=len(plans) > 1)
+                changes += [attached] if attached is not None else []
         except DrizzlewbError as error:
-            names = ", ".join(Path(c.path).name for c in changes) or "none"
-            msg = f"{error} Of {len(plans)} files {k} are written ({names}); revert() takes them back."
+            names = ", ".join(dict.fromkeys(Path(c.path).name for c in changes))
+            if not names:
+                raise
+            msg = f"{error} Of {len(plans)} files these are written: {names}; revert() takes them back."
             raise DataError(msg) from error
     if not plans:
         log.warning("no exposure was aligned: nothing is written")
@@ -95,10 +99,14 @@ def _by_file(solution: Solution) -> list[list[Member]]:
     return list(groups.values())
 
 
-def _plan(solution: Solution, members: Sequence[Member], pars: AlignParameters) -> Prepared:
+def _plan(solution: Solution, members: Sequence[Member], pars: AlignParameters, *, several: bool) -> Prepared:
     """Everything that could refuse is asked before the first file is written."""
     path = members[0][0].path
     check_writable(path)
+    if pars.headerlet:
+        from drizzlewb.products.headerlets import check_headerlet
+
+        check_headerlet(path, pars, several=several)
     _check_distortion(path, [e for e, _, _ in members])
     solutions = {c.extver: (c.wcs.crval, c.wcs.cd) for e, _, _ in members for c in e.chips}
     exposure, _, first = members[0]

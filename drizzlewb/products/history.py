@@ -1,7 +1,7 @@
 """The WCS solutions that a file holds: primary, alternates, headerlets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from drizzlewb.products import wcscards as wc
 from drizzlewb.products.cards import Cards
 from drizzlewb.products.fitsparts import Part, read_parts, science_parts
 
-__all__ = ["WCSSolution", "headerlet_hdus", "history_table", "wcs_history"]
+__all__ = ["WCSSolution", "headerlet_hdus", "headerlet_solution", "history_table", "wcs_history"]
 
 Array = npt.NDArray[np.float64]
 
@@ -115,7 +115,7 @@ def _offset(active: tuple[Array, Array, Array], other: tuple[Array, Array, Array
         return float("nan"), float("nan")
     ra, dec = distortion.pixel_to_sky(distortion.tan_wcs(val2, pix2 - 1, cd2), pix[0] - 1, pix[1] - 1)
     east = (float(ra) - val[0] + 180.0) % 360.0 - 180.0
-    return east * np.cos(np.radians(val[1])) * 3.6e6, (float(dec) - val[1]) * 3.6e6
+    return float(east * np.cos(np.radians(val[1])) * 3.6e6), float((float(dec) - val[1]) * 3.6e6)
 
 
 def headerlet_hdus(part: Part) -> fits.HDUList:
@@ -133,24 +133,42 @@ def headerlet_hdus(part: Part) -> fits.HDUList:
         raise DataError(msg) from error
 
 
+def headerlet_solution(
+    hdus: fits.HDUList, place: str = "headerlet", active: tuple[Array, Array, Array] | None = None
+) -> WCSSolution:
+    """The solution in an open headerlet.
+
+    Raises
+    ------
+    DataError
+        It has no SIPWCS extension.
+    """
+    top = _cards_of(hdus[0])
+    chips = [_cards_of(h) for h in hdus if h.name == "SIPWCS"]
+    if not chips:
+        msg = f"headerlet {top.string('HDRNAME')} ({place}) holds no SIPWCS extension; it is damaged."
+        raise DataError(msg)
+    more = {name: top.string(name.upper()) for name in ("hdrname", "catalog", "author", "descrip", "date")}
+    found = _solution(chips, " ", active or wc.linear_terms(chips[0]), place=place, **more)
+    ra, dec = wc.rms_mas(top)
+    name = top.string("WCSNAME") or found.name
+    return replace(
+        found,
+        name=name,
+        kind=wc.wcs_type(name),
+        nmatch=int(top.number("NMATCH", 0)) or found.nmatch,
+        rms_ra_mas=ra if ra > 0 else found.rms_ra_mas,
+        rms_dec_mas=dec if dec > 0 else found.rms_dec_mas,
+    )
+
+
+def _cards_of(hdu: fits.PrimaryHDU | fits.ImageHDU) -> Cards:
+    return Cards("".join(card.image for card in hdu.header.cards))
+
+
 def _headerlet(part: Part, active: tuple[Array, Array, Array]) -> WCSSolution:
     with headerlet_hdus(part) as hdus:
-        top = Cards("".join(card.image for card in hdus[0].header.cards))
-        chips = [Cards("".join(card.image for card in h.header.cards)) for h in hdus if h.name == "SIPWCS"]
-    if not chips:
-        msg = f"headerlet extension {part.ver} ({part.cards.string('HDRNAME')}) holds no SIPWCS."
-        raise DataError(msg)
-    more = {"place": f"HDRLET,{part.ver}"}
-    more |= {name: top.string(name.upper()) for name in ("hdrname", "catalog", "author", "descrip", "date")}
-    found = _solution(chips, " ", active, **more)
-    ra, dec = wc.rms_mas(top)
-    facts = {
-        "name": top.string("WCSNAME") or found.name,
-        "nmatch": int(top.number("NMATCH", found.nmatch)) or found.nmatch,
-        "rms_ra_mas": ra if ra > 0 else found.rms_ra_mas,
-        "rms_dec_mas": dec if dec > 0 else found.rms_dec_mas,
-    }
-    return WCSSolution(**{**found.__dict__, **facts, "kind": wc.wcs_type(str(facts["name"]))})
+        return headerlet_solution(hdus, f"HDRLET,{part.ver}", active)
 
 
 def history_table(path: str | Path) -> Table:
