@@ -37,7 +37,7 @@ def read_at(fd: int, out: np.ndarray, offset: int) -> None:
     EOFError
         The file ends before the array is full.
     """
-    view = memoryview(out).cast("B")
+    view = out.data.cast("B")
     while len(view):
         if _HAS_POSITIONED_IO:
             n = os.preadv(fd, [view], offset)
@@ -56,7 +56,7 @@ def read_at(fd: int, out: np.ndarray, offset: int) -> None:
 
 def write_at(fd: int, values: np.ndarray, offset: int) -> None:
     """Write the bytes of a C-contiguous array at an offset (bytes from the start of the file)."""
-    view = memoryview(values).cast("B")
+    view = values.data.cast("B")
     while len(view):
         if _HAS_POSITIONED_IO:
             n = os.pwrite(fd, view, offset)
@@ -91,7 +91,7 @@ def write_box(fd: int, values: np.ndarray, offset: int, row_bytes: int) -> None:
         for k, row in enumerate(values):
             write_at(fd, row, offset + k * row_bytes)
         return
-    view, put = memoryview(values).cast("B"), os.pwrite
+    view, put = values.data.cast("B"), os.pwrite
     for k in range(rows):
         if put(fd, view[k * step : (k + 1) * step], offset + k * row_bytes) != step:
             write_at(fd, values[k], offset + k * row_bytes)  # goes on to the end or says why not

@@ -9,9 +9,9 @@ import time
 import numpy as np
 import pytest
 from astropy.io import fits
+from factory import tan_cards, write
 
 from drizzlewb.cli import main
-from factory import tan_cards, write
 
 
 @pytest.fixture

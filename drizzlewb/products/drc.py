@@ -4,10 +4,11 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -152,7 +153,7 @@ class ProductWriter:
     """
 
     def __init__(
-        self, folder: Path, layout: dict[str, tuple[bytes, Sequence[Part], bytes]], *, replace: bool
+        self, folder: Path, layout: Mapping[str, tuple[bytes, Sequence[Part], bytes]], *, replace: bool
     ) -> None:
         self.folder = Path(folder)
         self._files: list[_File] = []
@@ -316,7 +317,7 @@ class Product:
     path: Path
     paths: tuple[Path, ...]
     record: dict
-    reduction: object | None = None
+    reduction: Any = None
 
     @classmethod
     def open(cls, path: Path | str) -> "Product":
@@ -335,7 +336,8 @@ class Product:
             paths += [path.with_name(path.name.replace("_sci.fits", f"_{k}.fits")) for k in ("wht", "ctx")]
         return cls(path, tuple(p for p in paths if p.exists()), record)
 
-    def _image(self, key: str) -> tuple[np.ndarray | None, fits.Header | None]:
+    def _image(self, key: str) -> tuple[Any, Any]:
+        """Pixels in native byte order and header of a part; None twice where the product has none."""
         path = self.path
         if path.name.endswith("_sci.fits"):
             path = path.with_name(path.name.replace("_sci.fits", f"_{key}.fits"))

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -44,11 +45,11 @@ def read_grid(name: str) -> OutputGrid:
         raise DataError(msg) from error
 
 
-def _grid(exposures: Sequence[Exposure], parameters: object, prefix: str) -> OutputGrid:
+def _grid(exposures: Sequence[Exposure], parameters: Any, prefix: str) -> OutputGrid:
     """Grid from the parameters of one of the two sections that share their names but for a prefix."""
     chips = [chip for exposure in exposures for chip in exposure.chips]
 
-    def value(name: str) -> object:
+    def value(name: str) -> Any:
         return getattr(parameters, f"{prefix}_{name}")
 
     refimage = value("refimage")
@@ -86,7 +87,7 @@ def check_plan(exposures: Sequence[Exposure], parameters: ReduceParameters) -> N
     if not exposures:
         msg = "There is nothing to drizzle: the list of exposures is empty."
         raise DataError(msg)
-    units = {}
+    units: dict[str, str] = {}
     for exposure in exposures:
         for chip in exposure.chips:
             units.setdefault(chip.unit, exposure.rootname)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -33,6 +34,8 @@ from drizzlewb.products.drc import (
 from drizzlewb.reduction.engine import Reduction
 from drizzlewb.reduction.record import make_record
 from drizzlewb.reduction.schedule import Cancel, Progress, no_progress
+from drizzlewb.steps.final import Tile
+from drizzlewb.steps.prepared import PreparedChip
 
 __all__ = ["Cutout", "preview", "reduce"]
 
@@ -49,7 +52,7 @@ def reduce(
     scratch: Path | None = None,
     progress: Progress = no_progress,
     cancel: Cancel | None = None,
-    **keywords: object,
+    **keywords: Any,
 ) -> Product:
     """Clean and combine exposures into one product on disk.
 
@@ -186,7 +189,7 @@ def product_unit(exposures: Sequence[Exposure], parameters: ReduceParameters) ->
     return f"{name}/S", per_electron, ratio
 
 
-def _chip_name(reduction: Reduction, prepared: object) -> str:
+def _chip_name(reduction: Reduction, prepared: PreparedChip) -> str:
     return f"{reduction.exposures[prepared.exposure].rootname}[sci,{prepared.chip.extver}]"
 
 
@@ -229,7 +232,7 @@ class _WeightStatistics:
         self.covered, self.total, self.square, self.largest = 0, 0.0, 0.0, 0.0
         self.sample: list[np.ndarray] = []
 
-    def add(self, tile: object) -> None:
+    def add(self, tile: Tile) -> None:
         wht, region = tile.wht, tile.region
         self.covered += int(np.count_nonzero(wht))
         # One row at a time: a copy in float64 of the whole tile would cost more than its drizzling.
@@ -302,7 +305,7 @@ def preview(
     threads: int | None = None,
     progress: Progress = no_progress,
     cancel: Cancel | None = None,
-    **keywords: object,
+    **keywords: Any,
 ) -> Cutout:
     """One region of the product, with the same bits as the product has there.
 

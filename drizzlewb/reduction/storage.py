@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from drizzlewb.fileio import open_binary, read_at, replaced_when_whole, write_at
 from drizzlewb.grid import Region
@@ -49,7 +50,7 @@ class TiledArray:
         Tile side, px.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, int], dtype: np.dtype | str, side: int) -> None:
+    def __init__(self, path: Path, shape: tuple[int, int], dtype: DTypeLike, side: int) -> None:
         self.path = Path(path)
         self.shape = shape
         self.dtype = np.dtype(dtype)

@@ -3,6 +3,7 @@
 import threading
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 __all__ = ["scratch_buffer"]
 
@@ -10,7 +11,7 @@ __all__ = ["scratch_buffer"]
 _local = threading.local()
 
 
-def scratch_buffer(name: str, shape: tuple[int, ...], dtype: np.dtype | str) -> np.ndarray:
+def scratch_buffer(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """An uninitialised array of this thread's own, whose memory the next call of the same name reuses.
 
     The first touch of fresh memory costs more than the drizzling of it, so tiles share theirs.

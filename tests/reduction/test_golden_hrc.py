@@ -90,9 +90,7 @@ def test_single_images(reduction, golden, index):
     # Without weight the peer leaves the value of whatever drop came first; ours is 0.
     assert (sci[wht == 0] == 0).all()
     good = wht > 0
-    close_but_for_steep_pixels(
-        sci[good], golden[f"{ROOTS[index]}_single_sci"][good], typical=1e-3, worst=0.1
-    )
+    close_but_for_steep_pixels(sci[good], golden[f"{ROOTS[index]}_single_sci"][good], typical=1e-3, worst=0.1)
 
 
 def test_median(reduction, golden):
