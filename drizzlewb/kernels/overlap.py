@@ -15,7 +15,7 @@ from drizzlewb.kernels.transform import map_point, map_row
 __all__ = ["BATCH", "BLOCK", "block_columns", "drizzle_square", "nearest", "touch"]
 
 BLOCK = 32  # rows and columns of the coarse grid by which pixels far from the tile are skipped
-BATCH = 64  # drops whose overlaps are computed side by side
+BATCH = 72  # drops whose overlaps are computed side by side; no power of two, for the cache
 # An overlap below this fraction of its drop is the rounding error of a pixel that is not touched.
 SLIVER = 1e-11
 
