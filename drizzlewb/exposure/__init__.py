@@ -6,6 +6,7 @@ headers; ``opening`` turns a file into exposures; ``intake`` resolves names, lis
 """
 
 from drizzlewb.exposure.checks import Warning_, check, exposure_table, refuse_mixtures, wcs_family
+from drizzlewb.exposure.drawn import DRAWN_FLAG, Drawn
 from drizzlewb.exposure.intake import Intake, intake, named_files, read_exposures
 from drizzlewb.exposure.opening import open_file
 from drizzlewb.exposure.overrides import with_instrument_overrides
@@ -13,7 +14,9 @@ from drizzlewb.exposure.plane import Plane, set_scratch_folder, unpacked
 from drizzlewb.exposure.values import Chip, Exposure
 
 __all__ = [
+    "DRAWN_FLAG",
     "Chip",
+    "Drawn",
     "Exposure",
     "Intake",
     "Plane",

@@ -16,6 +16,7 @@ from astropy.io.fits import Header
 from drizzlewb import instruments
 from drizzlewb.distortion import plate_scale
 from drizzlewb.errors import DataError
+from drizzlewb.exposure.drawn import DRAWN_FLAG, Drawn, covered
 from drizzlewb.exposure.plane import Plane
 from drizzlewb.kernels.transform import PackedWCS
 from drizzlewb.quality import ALL_BITS, Bits, FlagTable, good_bit_mask
@@ -72,6 +73,8 @@ class Chip:
         Which of 'gain', 'read_noise' come from the detector's table for want of keywords.
     shadow_chip : int
         WFPC2: number of the chip whose pyramid shadow is masked; else 0.
+    drawn : tuple of Drawn
+        Masks drawn by hand; they count as DQ 16384.
     """
 
     path: str
@@ -100,6 +103,7 @@ class Chip:
     binning: int = 1
     nominal: tuple[str, ...] = ()
     shadow_chip: int = 0
+    drawn: tuple[Drawn, ...] = ()
 
     @property
     def header(self) -> Header:
@@ -138,8 +142,12 @@ class Chip:
         """Box of DQ as uint16; zeros where the file has no DQ array."""
         if self.dq is None:
             y0, y1, x0, x1 = region
-            return np.zeros((y1 - y0, x1 - x0), np.uint16)
-        return self.dq.words(region)
+            words = np.zeros((y1 - y0, x1 - x0), np.uint16)
+        else:
+            words = self.dq.words(region)
+        for drawn in self.drawn:
+            words[covered(drawn, self.wcs, self.pixel_scale_arcsec, region)] |= np.uint16(DRAWN_FLAG)
+        return words
 
     def good(self, region: RegionLike, bits: Bits, reset: int = 0) -> np.ndarray:
         """Box of the DQ mask: uint8, 1 where a pixel is good.
@@ -166,11 +174,16 @@ class Chip:
             The bits cannot be understood.
         """
         y0, y1, x0, x1 = region
-        bad = ~(good_bit_mask(bits, self.flags) | reset) & ALL_BITS
+        taken = good_bit_mask(bits, self.flags)
+        bad = ~(taken | reset) & ALL_BITS
         if bad and self.dq is not None:
             good = ((self.dq.words(region) & np.uint16(bad)) == 0).view(np.uint8)
         else:
             good = np.ones((y1 - y0, x1 - x0), np.uint8)
+        for drawn in (
+            self.drawn if not taken & DRAWN_FLAG else ()
+        ):  # not undone by reset
+            good[covered(drawn, self.wcs, self.pixel_scale_arcsec, region)] = 0
         if self.shadow_chip:
             rows, columns = np.arange(y0, y1), np.arange(x0, x1)
             x_edge, y_edge = instruments.shadow_edges(self.shadow_chip, self.binning, rows, columns)
@@ -253,15 +266,16 @@ class Exposure:
         """What a cache key needs to tell these pixels from others: cheap, hashable, stable.
 
         Path, size and mtime_ns of the files, the image set, and the numbers that turn the file's values
-        into electrons and noise. The WCS is not in it.
+        into electrons and noise, and masks drawn by hand. The WCS is not in it.
         """
-        return (self.files, self.imset, tuple((c.extver, *_numbers(c)) for c in self.chips), self.weight_map)
+        chips = tuple((c.extver, *_numbers(c), *c.drawn) for c in self.chips)
+        return (self.files, self.imset, chips, self.weight_map)
 
     def digest(self, *, err: bool = False) -> str:
         """SHA-256, in hexadecimal, of what this exposure brings to a product, for the record.
 
         Over SCI, DQ and, if asked for, ERR as they are stored, the packed distortion, and the header values
-        used; not over path and time of the file. Reads the whole arrays.
+        used; not over path and time of the file, and not over masks drawn by hand. Reads the whole arrays.
         """
         total = hashlib.sha256()
         for chip in self.chips:
@@ -276,6 +290,15 @@ class Exposure:
                 total.update(f"{name}{array.dtype.str}{array.shape}".encode())
                 total.update(np.ascontiguousarray(array).tobytes())
         return total.hexdigest()
+
+    def with_drawn(self, masks: Sequence[Drawn]) -> "Exposure":
+        """Copy with these masks drawn on it, instead of those that it had; others' masks are left out."""
+        own = [m for m in masks if m.exposure == self.rootname]
+        chips = tuple(
+            dataclasses.replace(c, drawn=tuple(m for m in own if m.extver in (0, c.extver)))
+            for c in self.chips
+        )
+        return dataclasses.replace(self, chips=chips)
 
     def with_wcs(
         self,
