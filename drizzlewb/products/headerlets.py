@@ -261,16 +261,17 @@ def apply_headerlet(
     return Change(str(path), "headerlet", before, after)
 
 
-def _fit_of(facts: WCSSolution) -> Callable[[Cards], None]:
+def _fit_of(facts: WCSSolution) -> Callable[[list[Cards]], None]:
     """Put the headerlet's fit where stwcs leaves that of the earlier solution."""
 
-    def finish(cards: Cards) -> None:
-        hdrname = cards.image("HDRNAME")
+    def finish(headers: list[Cards]) -> None:
         known = facts.rms_ra_mas > 0 and facts.rms_dec_mas > 0
         rms = {"rms_ra_mas": facts.rms_ra_mas, "rms_dec_mas": facts.rms_dec_mas} if known else {}
-        set_fit(cards, facts.name, nmatch=facts.nmatch, catalog=facts.catalog, **rms)
-        if hdrname is not None:
-            cards.put_image("HDRNAME", hdrname, after="WCSTYPE")
+        for cards in headers:
+            hdrname = cards.image("HDRNAME")
+            set_fit(cards, facts.name, nmatch=facts.nmatch, catalog=facts.catalog, **rms)
+            if hdrname is not None:
+                cards.put_image("HDRNAME", hdrname, after="WCSTYPE")
 
     return finish
 

@@ -25,6 +25,7 @@ __all__ = [
     "FitNumbers",
     "Prepared",
     "activate",
+    "archive_primary",
     "prepare_solution",
     "revert_file",
     "write_solution",
@@ -181,7 +182,7 @@ def prepare_solution(
                 if key != " " and other.upper() == name.upper():
                     wc.drop_solution(cards, key)
     replaced = reusename and before.upper() == name.upper()
-    key = "" if replaced else _archive(headers, taken=[name])
+    key = "" if replaced else archive_primary(headers, taken=[name])
     for ver, cards in zip(vers, headers, strict=True):
         crval, cd = (np.asarray(v, float) for v in solutions[ver])
         wc.set_linear(cards, crval, cd)
@@ -208,8 +209,8 @@ def _checked_name(
     return name
 
 
-def _archive(headers: Sequence[Cards], taken: Sequence[str] = ()) -> str:
-    """Copy the primary solution of all headers to an alternate; '' if it is one already."""
+def archive_primary(headers: Sequence[Cards], taken: Sequence[str] = ()) -> str:
+    """Copy the primary solution of headers to an alternate in place; its letter, '' if it is one already."""
     first = headers[0]
     before = first.string("WCSNAME") or UNNAMED
     for key, name in wc.names(first).items():
@@ -263,7 +264,7 @@ def activate(path: str | Path, name: str | None = None, *, place: str | None = N
     science = [k for k in science_parts(path, parts) if key in wc.alternate_keys(parts[k].cards)]
     headers = [parts[k].cards for k in science]
     before = headers[0].string("WCSNAME")
-    archived = _archive(headers)
+    archived = archive_primary(headers)
     for cards in headers:
         wc.restore(cards, key)
     sip = "A_ORDER" in headers[0] or "B_ORDER" in headers[0]

@@ -18,6 +18,7 @@ from drizzlewb.products.cards import Cards
 
 __all__ = [
     "KEYS",
+    "OPUS",
     "alternate_keys",
     "archive",
     "drop_solution",
@@ -115,15 +116,15 @@ def linear_terms(cards: Cards, key: str = " ") -> tuple[Array, Array, Array]:
 def same_solution(cards: Cards, key: str, other: str) -> bool:
     """Whether two solutions of a header are the same but for the digits that wcslib writes.
 
-    CRVAL to 1e-10 deg, CD to 1e-12 of its largest term, CRPIX to 1e-9 px.
+    CRVAL to 1e-9 deg, CD to 1e-10 of its largest term, CRPIX to 1e-9 px.
     """
     (pix, val, cd), (pix2, val2, cd2) = linear_terms(cards, key), linear_terms(cards, other)
     types = [cards.string(f"CTYPE{k}{a.strip()}") for a in (key, other) for k in (1, 2)]
     return (
         types[:2] == types[2:]
         and np.allclose(pix, pix2, rtol=0, atol=1e-9)
-        and np.allclose(val, val2, rtol=0, atol=1e-10)
-        and np.allclose(cd, cd2, rtol=0, atol=1e-12 * max(float(np.abs(cd).max()), 1e-300))
+        and np.allclose(val, val2, rtol=0, atol=1e-9)
+        and np.allclose(cd, cd2, rtol=0, atol=1e-10 * max(float(np.abs(cd).max()), 1e-300))
     )
 
 

@@ -21,6 +21,7 @@ from drizzlewb.errors import DataError, DrizzlewbError
 from drizzlewb.products.cards import Cards
 from drizzlewb.products.fitsparts import Part, check_writable, read_parts, science_parts, write_parts
 from drizzlewb.products.undo import UNDO, commit
+from drizzlewb.products.wcscorr import with_rows
 
 __all__ = ["edited", "quiet", "rootname", "stwcs_module", "write_parts_anew"]
 
@@ -110,7 +111,9 @@ def edited(
     edit: Callable[[Path], None],
     action: str,
     doing: str,
-    finish: Callable[[Cards], None] | None = None,
+    finish: Callable[[list[Cards]], None] | None = None,
+    *,
+    corr: bool = False,
 ) -> tuple[str, str]:
     """Let a function edit a copy of a file, and take its headers and extensions over.
 
@@ -125,7 +128,9 @@ def edited(
     doing : str
         What is being done, for messages.
     finish : callable, optional
-        Gets the cards of each science extension afterwards, to correct them.
+        Gets the cards of the science extensions afterwards, to correct them.
+    corr : bool
+        Add rows to WCSCORR.
 
     Returns
     -------
@@ -144,17 +149,32 @@ def edited(
         write_parts_anew(copy, [part for part in old if part.name != UNDO])
         with quiet(doing):
             edit(copy)
-        new = _numbered([_with_old_pixels(part, old) for part in read_parts(copy)])
+        new = [_without_folder(_with_old_pixels(part, old), folder) for part in read_parts(copy)]
+        new = _numbered(new)
         if finish is not None:
-            for k in science_parts(path, new):
-                cards = new[k].cards
-                finish(cards)
+            science = science_parts(path, new)
+            headers = [new[k].cards for k in science]
+            finish(headers)
+            for k, cards in zip(science, headers, strict=True):
                 new[k] = new[k].with_text(cards.text)
+        if corr:
+            new = with_rows(new, science_parts(path, new))
         before, after = _wcsname(path, old), _wcsname(path, new)
         without_undo = [part for part in old if part.name != UNDO]
         if [p.text for p in new] != [p.text for p in without_undo]:
             commit(path, old, new, action, before, after)
     return before, after
+
+
+def _without_folder(part: Part, folder: str) -> Part:
+    """Names of files in the temporary folder without the folder."""
+    if folder not in part.text:
+        return part
+    cards = part.cards
+    for keyword in ("D2IMFILE", "D2IMEXT", "NPOLFILE", "NPOLEXT", "IDCTAB"):
+        if cards.string(keyword).startswith(folder):
+            cards.put(keyword, os.path.basename(cards.string(keyword)))
+    return part.with_text(cards.text)
 
 
 def _numbered(parts: list[Part]) -> list[Part]:
