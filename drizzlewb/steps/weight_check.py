@@ -235,9 +235,9 @@ def overall(bins: Table) -> tuple[str, str]:
             else f" of magnitude {worst['bright']:.0f} to {worst['faint']:.0f}"
         )
         return "fail", (
-            f"Sources are imprinted on the weights: {100 * worst['excess']:.1f} ± {100 * worst['error']:.1f} % more of "
-            f"{worst['stars']} star cores{where} lost weight than blank places. The cosmic-ray step rejects star "
-            "cores: check the alignment first, then raise driz_cr_scale."
+            f"Sources are imprinted on the weights: {100 * worst['excess']:.1f} ± {100 * worst['error']:.1f} % "
+            f"more of {worst['stars']} star cores{where} lost weight than blank places. The cosmic-ray step rejects "
+            "star cores: check the alignment first, then raise driz_cr_scale."
         )
     whole = bins[-1]
     if whole["verdict"] == "not graded":
@@ -247,11 +247,12 @@ def overall(bins: Table) -> tuple[str, str]:
                 f"Only {whole['stars']} unsaturated stars in the overlap: too few for the imprint test.",
             )
         return "not graded", (
-            f"{whole['stars']} stars tell the excess of damaged cores only to {100 * whole['error']:.1f} %: too few."
+            f"{whole['stars']} stars tell the excess of damaged cores only to {100 * whole['error']:.1f} %: "
+            "too few."
         )
     return whole["verdict"], (
-        f"No imprint of sources: {100 * whole['excess']:.1f} ± {100 * whole['error']:.1f} % more of {whole['stars']} star "
-        "cores lost weight than blank places."
+        f"No imprint of sources: {100 * whole['excess']:.1f} ± {100 * whole['error']:.1f} % more of "
+        f"{whole['stars']} star cores lost weight than blank places."
     )
 
 
@@ -289,8 +290,8 @@ def check_weights(
 
     if product.ctx is None:
         msg = (
-            f"checking the weights of {product.path}: it has no context image, which tells where all exposures "
-            "overlap; make it with context=True."
+            f"checking the weights of {product.path}: it has no context image, which tells where all "
+            "exposures overlap; make it with context=True."
         )
         raise DataError(msg)
     owner = [number for number, entry in enumerate(product.record["inputs"]) for _ in entry["chips"]]

@@ -1,0 +1,169 @@
+"""How far aligned exposures are from the truth, or, without it, from each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drizzlewb import distortion
+from drizzlewb.exposure import Exposure
+from drizzlewb.training.truth import ExposureTruth
+
+__all__ = ["AlignmentError", "alignment_errors", "star_offsets"]
+
+NODES = 9  # along each side of a chip
+BOX = 3  # half a side of the box in which a star is centred, native pixels
+
+
+class AlignmentError(NamedTuple):
+    """Error of one exposure's WCS.
+
+    `x`, `y` : chip pixels of the nodes (all chips one after the other); `chip` : their SCI extver; `dx`,
+    `dy` : true minus fitted position in native pixels along the detector's axes; `rms_px`, `max_px` : of the
+    length of that vector; `rms_mas`, `max_mas` : the same on the sky.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    chip: NDArray[np.int64]
+    dx: NDArray[np.float64]
+    dy: NDArray[np.float64]
+    rms_px: float
+    max_px: float
+    rms_mas: float
+    max_mas: float
+
+
+def _offsets(exposure: Exposure, truth: ExposureTruth) -> tuple[NDArray, ...]:
+    """Nodes and, on a tangent plane in arcsec: position of the nodes and true minus fitted."""
+    xs, ys, chips, ra_true, dec_true, ra, dec = ([] for _ in range(7))
+    for chip, wcs in zip(exposure.chips, truth.wcs, strict=True):
+        ny, nx = chip.shape
+        x, y = (v.ravel() for v in np.meshgrid(np.linspace(0, nx - 1, NODES), np.linspace(0, ny - 1, NODES)))
+        a, d = wcs.all_pix2world(x, y, 0)
+        ra_true.append(a)
+        dec_true.append(d)
+        a, d = distortion.pixel_to_sky(chip.wcs, x, y)
+        ra.append(a)
+        dec.append(d)
+        xs.append(x)
+        ys.append(y)
+        chips.append(np.full(x.size, chip.extver))
+    x, y, chip, a1, d1, a0, d0 = (np.concatenate(v) for v in (xs, ys, chips, ra_true, dec_true, ra, dec))
+    east = (_wrap(a1 - a0) * np.cos(np.radians(d1))) * 3600
+    north = (d1 - d0) * 3600
+    return x, y, chip, a1, d1, east, north
+
+
+def _wrap(degrees: NDArray) -> NDArray:
+    return (degrees + 180) % 360 - 180
+
+
+def _place(ra: NDArray, dec: NDArray, centre: tuple[float, float]) -> tuple[NDArray, NDArray]:
+    """Arcsec east and north of a centre (flat: a rotation of some arcsec needs no more)."""
+    return _wrap(ra - centre[0]) * 3600 * math.cos(math.radians(centre[1])), (dec - centre[1]) * 3600
+
+
+def alignment_errors(
+    exposures: Sequence[Exposure], truths: Mapping[str, ExposureTruth], reference: str
+) -> dict[str, AlignmentError]:
+    """Error of each exposure's WCS beside the truth, the reference exposure's own rigid offset removed.
+
+    Parameters
+    ----------
+    exposures : sequence of Exposure
+        As the trainee left them.
+    truths : mapping
+        Truth by rootname; exposures without one are left out.
+    reference : str
+        Rootname whose shift and rotation against the truth are taken from all (an alignment is relative).
+
+    Returns
+    -------
+    dict
+        By rootname. On a grid of 9x9 nodes over each chip, corners included.
+    """
+    measured = {e.rootname: (e, *_offsets(e, truths[e.rootname])) for e in exposures if e.rootname in truths}
+    if reference not in measured:
+        return {}
+    _, _, _, _, ra, dec, east, north = measured[reference]
+    centre = (float(ra[0]), float(dec[0]))
+    e, n = _place(ra, dec, centre)
+    one, zero = np.ones_like(e), np.zeros_like(e)
+    design = np.concatenate([np.stack([one, zero, -n], 1), np.stack([zero, one, e], 1)])
+    rigid = np.linalg.lstsq(design, np.concatenate([east, north]), rcond=None)[0]
+    out = {}
+    for root, (exposure, x, y, chip, ra, dec, east, north) in measured.items():
+        e, n = _place(ra, dec, centre)
+        east = east - (rigid[0] - rigid[2] * n)
+        north = north - (rigid[1] + rigid[2] * e)
+        cd = np.array(exposure.chips[0].wcs.cd) * 3600
+        dx, dy = np.linalg.solve(cd, np.stack([east, north]))
+        mas = np.hypot(east, north) * 1000
+        px = mas / 1000 / exposure.chips[0].pixel_scale_arcsec
+        out[root] = AlignmentError(
+            x, y, chip, dx, dy, _rms(px), float(px.max()), _rms(mas), float(mas.max())
+        )  # fmt: skip
+    return out
+
+
+def _rms(values: NDArray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def star_offsets(
+    exposures: Sequence[Exposure], ra: NDArray[np.float64], dec: NDArray[np.float64], bits: int
+) -> dict[str, tuple[float, float, float, int]]:
+    """Where stars fall in each exposure beside where its WCS puts them.
+
+    Parameters
+    ----------
+    exposures : sequence of Exposure
+        As the trainee left them.
+    ra, dec : float64[n]
+        Places of stars in a product, degrees.
+    bits : int
+        DQ values that do not make a pixel bad.
+
+    Returns
+    -------
+    dict
+        By rootname: median offset (x, y) in native pixels, its error, number of stars. A star is centred by a
+        parabola through its brightest pixel and the neighbours; the pixel phase's error averages out.
+    """
+    from photutils.centroids import centroid_quadratic
+
+    out = {}
+    for exposure in exposures:
+        found = []
+        for chip in exposure.chips:
+            ny, nx = chip.shape
+            x, y = distortion.sky_to_pixel(chip.wcs, ra, dec)
+            with np.errstate(invalid="ignore"):
+                inside = (x > BOX + 2) & (y > BOX + 2) & (x < nx - BOX - 3) & (y < ny - BOX - 3)
+            if not inside.any():
+                continue
+            region = (0, ny, 0, nx)
+            sci, good = chip.read_sci(region), chip.good(region, bits)
+            for px, py in zip(x[inside], y[inside], strict=True):
+                i, j = round(px), round(py)
+                cut = (slice(j - BOX, j + BOX + 1), slice(i - BOX, i + BOX + 1))
+                data = sci[cut].astype(float)
+                if not good[cut].all() or not np.isfinite(data).all():
+                    continue
+                cx, cy = centroid_quadratic(data, xpeak=BOX, ypeak=BOX, fit_boxsize=3, search_boxsize=5)
+                if math.isfinite(cx) and math.isfinite(cy):
+                    found.append((i - BOX + cx - px, j - BOX + cy - py))
+        offsets = np.array(found).reshape(-1, 2)
+        if len(offsets) < 3:
+            out[exposure.rootname] = (math.nan, math.nan, math.nan, len(offsets))
+            continue
+        middle = np.median(offsets, axis=0)
+        spread = 1.4826 * np.median(np.abs(offsets - middle), axis=0)
+        error = 1.25 * float(np.hypot(*spread)) / math.sqrt(2 * len(offsets))
+        out[exposure.rootname] = (float(middle[0]), float(middle[1]), error, len(offsets))
+    return out
