@@ -127,11 +127,12 @@ class Separate(Section):
     )
     driz_sep_fillval: float | None = param(
         None,
-        unit="electrons/s",
-        meaning="value of empty pixels; None gives 0",
-        advice="None is 0 in single images and NaN in the final one, as in DrizzlePac.",
+        unit="product unit/s",
+        meaning="value of empty pixels of single images (keep); None gives 0",
+        advice="None is 0 in single images and NaN in the final one, as in DrizzlePac. The median never "
+        "takes a filler for a value.",
         source="drizzlepac/adrizzle.py",
-        feeds="median",
+        feeds=(),
     )
     driz_sep_bits: Bits = param(
         0,
@@ -158,7 +159,11 @@ class Median(Section):
         True, meaning="combine the single images to a clean image", source=CFG, feeds="median"
     )
     median_newmasks: bool = param(
-        True, meaning="leave out pixels of low weight", source="drizzlepac/createMedian.py", feeds="median"
+        True,
+        meaning="leave out pixels of low weight",
+        advice="Pixels without any weight are left out in any case (DrizzlePac then takes them for zeros).",
+        source="drizzlepac/createMedian.py",
+        feeds="median",
     )
     combine_maskpt: float = param(
         0.3,
@@ -268,7 +273,13 @@ class CosmicRay(Section):
     """Step 6: pixels that differ from the blot by more than noise and blur explain."""
 
     driz_cr: bool = param(True, meaning="flag cosmic rays", source=DRIZCR, feeds="crmask")
-    driz_cr_corr: bool = param(False, meaning="write _crclean and _crmask images", source=DRIZCR, feeds=())
+    driz_cr_corr: bool = param(
+        False,
+        meaning="write _crclean and _crmask images",
+        advice="crclean is a copy of the input in which flagged pixels are those of the blotted clean image.",
+        source=DRIZCR,
+        feeds=(),
+    )
     driz_cr_snr: PositivePair = param(
         (3.5, 3.0),
         unit="sigma",

@@ -52,7 +52,13 @@ class SeparateGrid(Section):
 class Final(Section):
     """Step 7: the product."""
 
-    driz_combine: bool = param(True, meaning="make the final product", source=CFG, feeds="product")
+    driz_combine: bool = param(
+        True,
+        meaning="make the final product",
+        advice="False leaves the record and what `keep` asks for; the masks are in the result's crmask.",
+        source=CFG,
+        feeds=(),
+    )
     final_wht_type: Literal["EXP", "ERR", "IVM"] = param(
         "EXP",
         meaning="weight of an input pixel: exposure time, error array, or inverse variance of the background",

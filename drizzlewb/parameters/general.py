@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from drizzlewb.parameters.composite import Section
 from drizzlewb.parameters.declare import BitsOrNone, SingleBit, param
@@ -82,7 +82,7 @@ class General(Section):
     )
     group: Annotated[str, AfterValidator(_extensions)] = param(
         "",
-        meaning="process only these extensions: '1' or 'sci,2'; empty for all",
+        meaning="process only these extensions: 'sci,2', or places in the file as '1,4'; empty for all",
         source="drizzlepac/util.py, _parse_ext_spec",
         feeds=ALL,
     )
@@ -98,8 +98,8 @@ class General(Section):
         ge=0,
         le=32768,
         unit="DQ bit",
-        meaning="DQ bit set for rejected cosmic rays",
-        advice="Set in memory; written to the inputs only with update_inputs.",
+        meaning="DQ bit of rejected cosmic rays",
+        advice="Goes into the DQ arrays of crclean images, and of the inputs with update_inputs only.",
         source="drizzlepac/drizCR.py",
         feeds=(),
     )
@@ -175,9 +175,10 @@ class StateOfInputs(Section):
     clean: bool = param(
         False,
         meaning="delete intermediate files at the end",
-        advice="Takes back what `keep` and driz_cr_corr wrote for a look during the run.",
+        advice="Overrules `keep`, and driz_cr_corr but for crclean, which DrizzlePac's clean leaves too.",
         status="mapped",
-        reason="intermediate files are written only on request (keep); scratch files always go",
+        reason="intermediate files are written only on request (keep, driz_cr_corr), with True not even "
+        "then; scratch files always go",
         source=CFG,
         feeds=(),
     )
@@ -230,6 +231,10 @@ INTERMEDIATES = ("single_sci", "single_wht", "med", "blt", "crmask", "crclean", 
 OURS = "drizzlewb"
 
 
+def _listed(value: object) -> object:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+
 def _known_intermediates(value: str) -> str:
     names = [name.strip() for name in value.split(",") if name.strip()]
     for name in names:
@@ -245,7 +250,7 @@ class Extra(Section):
     update_inputs: bool = param(
         False,
         meaning="write cosmic-ray flags (DQ) and MDRIZSKY into the input files, atomically, after the run",
-        advice="The only switch that lets a reduction change its inputs.",
+        advice="The only switch that lets a reduction change its inputs. Read them again afterwards.",
         source=OURS,
         feeds=(),
     )
@@ -260,9 +265,11 @@ class Extra(Section):
         source="measured on DrizzlePac 3.11",
         feeds=("median", "crmask", "product"),
     )
-    keep: Annotated[str, AfterValidator(_known_intermediates)] = param(
+    keep: Annotated[str, BeforeValidator(_listed), AfterValidator(_known_intermediates)] = param(
         "",
-        meaning="intermediate images to write, separated by commas: " + ", ".join(INTERMEDIATES),
+        meaning="intermediate images to write beside the product, separated by commas: "
+        + ", ".join(INTERMEDIATES),
+        advice="Under DrizzlePac's names, complete or absent like the product.",
         source=OURS,
         feeds=(),
     )

@@ -18,7 +18,7 @@ from drizzlewb.exposure.plane import unpacked
 from drizzlewb.fileio import replaced_when_whole
 from drizzlewb.products.cards import Cards
 
-__all__ = ["Part", "check_writable", "from_hdu", "read_parts", "science_parts", "write_parts"]
+__all__ = ["Part", "check_writable", "copy_parts", "from_hdu", "read_parts", "science_parts", "write_parts"]
 
 _BLOCK = 2880
 _PIECE = 1 << 20
@@ -196,6 +196,17 @@ def write_parts(path: str | Path, parts: Sequence[Part]) -> None:
     except OSError as error:
         msg = f"{path} could not be written ({error.strerror or error}); it is as it was."
         raise DataError(msg) from error
+
+
+def copy_parts(path: str | Path, parts: Sequence[Part]) -> list[int]:
+    """Write HDUs to a new file; return where the data of each begin, bytes from the start of the file."""
+    with open(path, "wb") as stream:
+        _write(stream, parts)
+    places, position = [], 0
+    for part in parts:
+        places.append(position + len(_header_bytes(part.text)))
+        position = places[-1] + (part.nbytes if part.path else len(part.data))
+    return places
 
 
 def _write(stream: BinaryIO, parts: Sequence[Part]) -> None:

@@ -23,8 +23,8 @@ from drizzlewb.reduction.schedule import Cancel, Progress, map_unordered, no_pro
 from drizzlewb.reduction.storage import TiledArray, tiles_of
 from drizzlewb.steps import cosmicray as cosmicray_step
 from drizzlewb.steps.final import Tile, boxes_under, product_region
-from drizzlewb.steps.median import mask_weight, median_region
-from drizzlewb.steps.prepared import Placed, place
+from drizzlewb.steps.median import mask_weight, median_region, single_region
+from drizzlewb.steps.prepared import Placed, PreparedChip, place
 
 __all__ = ["Reduction"]
 
@@ -219,6 +219,35 @@ class Reduction:
             under = boxes_under(self._on_final, region, self.parameters)
             self._make_crmasks([(placed.prepared.number, box) for placed, box in under])
         return self._product_tile(region, unit_factor)
+
+    # ---------------------------------------------------------------- looked at, not stored
+    @property
+    def chips(self) -> list[PreparedChip]:
+        """All chips of the stack with their whole-image numbers."""
+        return [prepared for chips in self.prepare().chips for prepared in chips]
+
+    def single(self, index: int, region: Region) -> tuple[np.ndarray, np.ndarray]:
+        """One exposure by itself on a region of the separate grid: electrons/s per pixel, weight (s)."""
+        self.prepare()
+        sci, wht = np.empty(region.shape, np.float32), np.empty(region.shape, np.float32)
+        fill = self.parameters.separate.driz_sep_fillval or 0.0
+        single_region(self._on_separate[index], region, self.parameters, sci, wht, fill)
+        return sci, wht
+
+    def make_median(self) -> None:
+        """Make the whole median."""
+        self.prepare()
+        self._make_medians([Region(0, self.separate_grid.shape[0], 0, self.separate_grid.shape[1])])
+
+    def blot(self, number: int, box: Region) -> np.ndarray:
+        """The median as chip ``number`` of the stack would have seen it, electrons, with the sky added."""
+        self.prepare()
+        placed = [p for chips in self._on_separate for p in chips][number]
+        under = cosmicray_step.median_under(placed, box, self.parameters)
+        median = self.median(under)
+        blotted = cosmicray_step.blot_box(placed, box, median, (under.y0, under.x0), self.parameters)
+        blotted += np.float32(cosmicray_step.sky_added(placed.prepared, self.parameters))
+        return blotted
 
     def cr_fractions(self) -> dict[str, float]:
         """Fraction of the pixels of each exposure that are flagged as cosmic rays; empty without driz_cr."""

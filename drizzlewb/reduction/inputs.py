@@ -1,7 +1,6 @@
 """Exposures as the parameters ask for them: other WCS, other detector values, some chips only."""
 
 import dataclasses
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +9,9 @@ from astropy.io import fits
 from drizzlewb.distortion import linear, replace_tan
 from drizzlewb.errors import DataError, ParameterError
 from drizzlewb.exposure import Chip, Exposure, with_instrument_overrides
+from drizzlewb.exposure.fitsfile import scan
 from drizzlewb.parameters import ReduceParameters
+from drizzlewb.products.inputs_update import refuse_changed
 
 __all__ = ["as_asked"]
 
@@ -21,10 +22,11 @@ def as_asked(exposures: Sequence[Exposure], parameters: ReduceParameters) -> lis
     Raises
     ------
     DataError
-        A chip has no WCS of that key; ``group`` leaves no chip.
+        A file was changed since it was read; a chip has no WCS of that key; ``group`` leaves no chip.
     ParameterError
         Instrument parameters that contradict each other.
     """
+    refuse_changed(exposures)
     general, instrument = parameters.general, parameters.instrument
     chosen = [_group(exposure, general.group) for exposure in exposures]
     if general.wcskey:
@@ -43,14 +45,26 @@ def as_asked(exposures: Sequence[Exposure], parameters: ReduceParameters) -> lis
 
 
 def _group(exposure: Exposure, group: str) -> Exposure:
-    """Chips named by DrizzlePac's ``group``: ``'sci,2'`` by EXTVER, ``'1,2'`` likewise."""
-    versions = [int(n) for n in re.findall(r"\d+", group)]
-    if not versions:
+    """Chips named by DrizzlePac's ``group``: ``'sci,2'`` by EXTVER; ``'1,4'`` by place in the file.
+
+    Source: ``drizzlepac/util.py``, ``_parse_ext_spec``.
+    """
+    words = [word.strip() for word in group.split(",") if word.strip()]
+    if not words:
         return exposure
-    chips = tuple(chip for chip in exposure.chips if chip.extver in versions)
-    if not chips:
-        found = ", ".join(str(chip.extver) for chip in exposure.chips)
-        msg = f"group={group!r}: {exposure.rootname} has SCI extensions {found}. Name one of these."
+    hdus = scan(exposure.path)
+    if len(words) == 2 and words[0].isalpha():
+        wanted = [(words[0].upper(), int(words[1]))]
+    else:
+        places = {hdu.number: (hdu.name, hdu.ver) for hdu in hdus}
+        wanted = [places.get(int(word), ("", 0)) for word in words]
+    chips = tuple(chip for chip in exposure.chips if ("SCI", chip.extver) in wanted)
+    if not chips or any(name != "SCI" for name, _ in wanted):
+        found = ", ".join(f"{hdu.number}: {hdu.name},{hdu.ver}" for hdu in hdus if hdu.name == "SCI")
+        msg = (
+            f"group={group!r}: {exposure.path} has these SCI extensions (place in the file: name): {found}. "
+            "Write 'sci,2', or their places, as '1,4'."
+        )
         raise DataError(msg)
     return dataclasses.replace(exposure, chips=chips)
 

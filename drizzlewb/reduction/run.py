@@ -19,7 +19,7 @@ from drizzlewb.exposure import Exposure
 from drizzlewb.grid import OutputGrid, Region
 from drizzlewb.parameters import ReduceParameters
 from drizzlewb.parameters.presets import reduce_parameters
-from drizzlewb.products import blend
+from drizzlewb.products import blend, inputs_update
 from drizzlewb.products.drc import (
     Part,
     Product,
@@ -31,7 +31,9 @@ from drizzlewb.products.drc import (
     refuse_existing,
     write_record,
 )
+from drizzlewb.products.intermediates import MaskProduct
 from drizzlewb.reduction.engine import Reduction
+from drizzlewb.reduction.keeping import Kept
 from drizzlewb.reduction.record import make_record
 from drizzlewb.reduction.schedule import Cancel, Progress, no_progress
 from drizzlewb.steps.final import Tile
@@ -78,7 +80,8 @@ def reduce(
     Returns
     -------
     Product
-        Pixels are read from disk when asked for.
+        Pixels are read from disk when asked for. With ``driz_combine=False`` a `MaskProduct`: its
+        ``crmask`` and ``record`` are there, its ``paths`` are the record and what ``keep`` asked for.
 
     Raises
     ------
@@ -99,7 +102,8 @@ def reduce(
     suffix = exposures[0].product_suffix if exposures else "drz"
     names = product_names(stem, suffix, parameters.general.build)
     check_room(folder, 0)
-    refuse_existing(folder, names.values(), replace=replace)
+    combine = parameters.final.driz_combine
+    refuse_existing(folder, names.values() if combine else [names["record"]], replace=replace)
     reduction = Reduction(
         exposures,
         parameters,
@@ -109,23 +113,34 @@ def reduce(
         progress=progress,
         cancel=cancel,
     )
-    check_room(folder, product_bytes(reduction))
+    if parameters.extra.update_inputs:
+        inputs_update.check_inputs(reduction.exposures, parameters)
+    kept = Kept(
+        reduction,
+        folder,
+        names["record"].removesuffix("_record.json"),
+        *product_unit(reduction.exposures, parameters.replace(final_units="cps")),
+        replace=replace,
+    )
+    check_room(folder, product_bytes(reduction) + kept.nbytes)
     with reduction.timed("checksums"):
         record = make_record(reduction, root)
     unit, unit_factor, unit_ratio = product_unit(reduction.exposures, parameters)
-    layout = _layout(reduction, names, unit, unit_ratio, record)
+    layout = _layout(reduction, names, unit, unit_ratio, record) if combine else {}
     writer = ProductWriter(folder, layout, replace=replace)
     try:
         prepass = reduction.prepare()
         reduction.make_masks()
+        kept.make()
         weights = _WeightStatistics(reduction.final_grid.shape)
-        for tile in reduction.product_tiles(unit_factor):
+        for tile in reduction.product_tiles(unit_factor) if combine else ():
             writer.write(tile)
             weights.add(tile)
         results = {
             "shape": list(reduction.final_grid.shape),
             "unit": unit,
-            "bytes": sum(file.stat().st_size for file in writer.part_paths),
+            "bytes": sum(file.stat().st_size for file in writer.part_paths) + kept.nbytes,
+            "intermediates": [path.name for path in kept.paths],
             "sky": [
                 {
                     "chip": _chip_name(reduction, c),
@@ -136,20 +151,41 @@ def reduce(
                 for c in chips
             ],
             "crfraction": reduction.cr_fractions(),
-            "weight": weights.summary(),
+            "weight": weights.summary() if combine else {},
             "seconds": {**reduction.seconds, "total": time.perf_counter() - started},
             "cpu_seconds": reduction.cpu_seconds,
             "peak_memory_mb": peak_memory_mb(),
         }
         (folder / names["record"]).unlink(missing_ok=True)  # the record marks completion: never an old one
+        kept.finish()
         writer.finish()
     except BaseException:
         writer.abort()
+        kept.abort()
         raise
+    if parameters.extra.update_inputs:
+        results["updated_inputs"] = _update_inputs(reduction)
     record = {**record, "results": results}
     write_record(folder / names["record"], record)
-    paths = (*writer.paths, folder / names["record"])
+    paths = (*writer.paths, *kept.paths, folder / names["record"])
+    if not combine:
+        return MaskProduct(folder / names["record"], paths, record, reduction)
     return Product(folder / names["sci"], paths, record, reduction)
+
+
+def _update_inputs(reduction: Reduction) -> list[str]:
+    """Write cosmic-ray flags and MDRIZSKY into the inputs; names of the files that were changed."""
+    sky = reduction.prepare().sky
+    known = sky is not None and sky.method != "none"
+    p = reduction.parameters
+    done = inputs_update.update_inputs(
+        reduction.exposures,
+        [float(v) for v in sky.table()["MDRIZSKY"]] if known else [None] * len(reduction.chips),
+        reduction.crmask if p.cosmicray.driz_cr else None,
+        p.general.crbit,
+        p.general.resetbits,
+    )
+    return [Path(path).name for path in done]
 
 
 def product_bytes(reduction: Reduction) -> int:
@@ -161,7 +197,8 @@ def product_bytes(reduction: Reduction) -> int:
     if reduction.parameters.cosmicray.driz_cr:
         scratch = 4 * int(np.prod(reduction.separate_grid.shape))
         scratch += sum(c.shape[0] * c.shape[1] for e in reduction.exposures for c in e.chips)
-    return 4 * ny * nx * (2 + planes) + scratch
+    images = 4 * ny * nx * (2 + planes) if reduction.parameters.final.driz_combine else 0
+    return images + scratch
 
 
 def peak_memory_mb() -> float | None:

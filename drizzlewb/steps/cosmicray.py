@@ -7,9 +7,9 @@ import numpy as np
 from drizzlewb.grid import Region, grid_region
 from drizzlewb.kernels import blot, cosmicray
 from drizzlewb.parameters import ReduceParameters
-from drizzlewb.steps.prepared import Placed
+from drizzlewb.steps.prepared import Placed, PreparedChip
 
-__all__ = ["blot_box", "crmask_box", "median_under"]
+__all__ = ["blot_box", "crmask_box", "median_under", "sky_added"]
 
 
 def _grown(placed: Placed, box: Region, parameters: ReduceParameters) -> Region:
@@ -25,6 +25,11 @@ def median_under(placed: Placed, box: Region, parameters: ReduceParameters) -> R
     reach = blot.margin(blot.INTERPOLANTS[p.blot_interp])
     under = grid_region(chip.wcs, chip.shape, _grown(placed, box, parameters), placed.grid)
     return under.grow(reach + 1).clip(placed.grid.shape)
+
+
+def sky_added(prepared: PreparedChip, parameters: ReduceParameters) -> float:
+    """Sky that is added to a blotted image, electrons: the subtracted one, or ``blot_skyval``."""
+    return prepared.sky_subtracted if parameters.blot.blot_addsky else parameters.blot.blot_skyval
 
 
 def blot_box(
@@ -93,7 +98,7 @@ def crmask_box(
     under = median_under(placed, box, parameters)
     blotted = blot_box(placed, grown, read_median(under), (under.y0, under.x0), parameters)
     # Compared with the sky in both, as DrizzlePac does: it enters the derivative at the chip's border.
-    added = prepared.sky_subtracted if parameters.blot.blot_addsky else parameters.blot.blot_skyval
+    added = sky_added(prepared, parameters)
     blotted += np.float32(added)
     if parameters.extra.peer_noise:
         background = cosmicray.noise_background(prepared.sky_subtracted, added, peer_parity=True)

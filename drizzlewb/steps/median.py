@@ -13,7 +13,12 @@ __all__ = ["mask_weight", "median_region", "single_region"]
 
 
 def single_region(
-    chips: list[Placed], region: Region, parameters: ReduceParameters, sci: np.ndarray, wht: np.ndarray
+    chips: list[Placed],
+    region: Region,
+    parameters: ReduceParameters,
+    sci: np.ndarray,
+    wht: np.ndarray,
+    fill: float = 0.0,
 ) -> None:
     """Drizzle one exposure by itself onto a region of the separate grid.
 
@@ -26,7 +31,10 @@ def single_region(
     parameters : ReduceParameters
         ``driz_sep_kernel``, ``driz_sep_pixfrac``, ``driz_sep_bits``, ``driz_sep_wt_scl``.
     sci, wht : ndarray of float32, shape of the region
-        Filled with electrons/s per output pixel (0 where empty) and weight (seconds).
+        Filled with electrons/s per output pixel and weight (seconds).
+    fill : float
+        Value of empty pixels. The median is made with 0, whatever ``driz_sep_fillval``: a filler is no
+        value, and exposures that do not reach a tile are not drizzled there at all.
     """
     p = parameters.separate
     kernel_id = KERNELS[p.driz_sep_kernel]
@@ -49,7 +57,7 @@ def single_region(
             data, weight, box.x0, box.y0, prepared.chip.wcs, placed.h, kernel_id,
             p.driz_sep_pixfrac, placed.scale, np.uint32(0), region.x0, region.y0, num, den, ctx,
         )  # fmt: skip
-    finish(num, den, np.float32(p.driz_sep_fillval or 0.0), sci, wht)
+    finish(num, den, np.float32(fill), sci, wht)
 
 
 def wt_factor(wt_scl: str | float) -> float:

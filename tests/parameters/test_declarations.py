@@ -177,18 +177,19 @@ FIRST_FED = {
     "static": "static static_sig group gain gnkeyword exptime expkeyword",
     "sky": "skysub skymethod skystat skywidth skylower skyupper skyclip skylsigma skyusigma skymask_cat "
     "use_static sky_bits skyfile skyuser wcskey coeffs resetbits",
-    "median": "driz_separate driz_sep_kernel driz_sep_wt_scl driz_sep_pixfrac driz_sep_fillval driz_sep_bits "
+    "median": "driz_separate driz_sep_kernel driz_sep_wt_scl driz_sep_pixfrac driz_sep_bits "
     "driz_sep_wcs driz_sep_refimage driz_sep_rot driz_sep_scale driz_sep_outnx driz_sep_outny driz_sep_ra "
     "driz_sep_dec driz_sep_crpix1 driz_sep_crpix2 median median_newmasks combine_maskpt combine_type "
     "combine_nsigma combine_nlow combine_nhigh combine_lthresh combine_hthresh combine_grow rdnoise "
     "rnkeyword peer_noise",
     "crmask": "blot blot_interp blot_sinscl blot_addsky blot_skyval driz_cr driz_cr_snr driz_cr_grow "
     "driz_cr_ctegrow driz_cr_scale",
-    "product": "proc_unit context driz_combine final_wht_type final_kernel final_wt_scl final_pixfrac "
+    "product": "proc_unit context final_wht_type final_kernel final_wt_scl final_pixfrac "
     "final_fillval final_maskval final_bits final_units final_wcs final_refimage final_rot final_scale "
     "final_outnx final_outny final_ra final_dec final_crpix1 final_crpix2",
     "": "input output runfile build crbit stepsize num_cores in_memory rules_file restore preserve overwrite "
-    "clean driz_sep_compress combine_bufsize driz_cr_corr update_inputs keep memory_budget_mb threads",
+    "clean driz_sep_compress combine_bufsize driz_cr_corr update_inputs keep memory_budget_mb threads "
+    "driz_combine driz_sep_fillval",
 }
 
 

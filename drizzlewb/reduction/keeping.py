@@ -1,0 +1,184 @@
+"""Intermediate images of a run, written tile by tile on request."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from drizzlewb.grid import Region
+from drizzlewb.products.drc import refuse_existing
+from drizzlewb.products.intermediates import (
+    CleanedCopy,
+    ImageFile,
+    chip_header,
+    file_names,
+    grid_header,
+    wanted_kinds,
+)
+from drizzlewb.reduction.schedule import map_unordered
+from drizzlewb.reduction.storage import tiles_of
+from drizzlewb.steps.prepared import PreparedChip
+
+__all__ = ["Kept"]
+
+SIDE = 1024  # px; an intermediate image is a function of its pixels alone, so that any side gives the same
+
+
+class Kept:
+    """The intermediate images that the parameters ask for.
+
+    They are planned, and refused, before any work; made between the masks and the final drizzle; and
+    take their names together with the product.
+
+    Parameters
+    ----------
+    reduction : Reduction
+        What makes them.
+    folder : Path
+        That of the product.
+    stem : str
+        Root name of the product.
+    unit : str
+        BUNIT of the single and median images, per second.
+    unit_factor : float
+        That unit per electron/s.
+    unit_ratio : float
+        That unit per native unit of the inputs.
+    replace : bool
+        May existing files be replaced?
+
+    Raises
+    ------
+    DataError
+        A file exists already; two would have the same name.
+    ParameterError
+        ``keep`` names an image whose step is switched off.
+    """
+
+    def __init__(
+        self,
+        reduction: Any,
+        folder: Path,
+        stem: str,
+        unit: str,
+        unit_factor: float,
+        unit_ratio: float,
+        *,
+        replace: bool,
+    ) -> None:
+        self.reduction = reduction
+        self.unit_factor = unit_factor
+        self.files: dict[tuple, ImageFile | CleanedCopy] = {}
+        kinds = wanted_kinds(reduction.parameters)
+        names = file_names(reduction.exposures, stem, kinds)
+        refuse_existing(folder, names.values(), replace=replace)
+        exposures, grid = reduction.exposures, reduction.separate_grid
+        chips = [(e, c) for e in exposures for c in e.chips]
+        for (kind, key), name in names.items():
+            path = Path(folder) / name
+            if kind in ("single_sci", "single_wht"):
+                header = grid_header([exposures[key]], grid, unit if kind == "single_sci" else "", unit_ratio)
+                self.files[kind, key] = ImageFile(path, header, grid.shape, ">f4")
+            elif kind == "med":
+                header = grid_header(exposures, grid, unit, unit_ratio)
+                self.files[kind, key] = ImageFile(path, header, grid.shape, ">f4")
+            elif kind in ("blt", "crmask"):
+                exposure, chip = chips[key]
+                bunit = {"blt": chip.unit.upper(), "crmask": ""}[kind]
+                dtype = {"blt": ">f4", "crmask": "u1"}[kind]
+                self.files[kind, key] = ImageFile(path, chip_header(exposure, chip, bunit), chip.shape, dtype)
+            elif kind == "staticMask":
+                exposure, chip = next((e, c) for e, c in chips if (c.detector, c.chip, c.shape) == key)
+                self.files[kind, key] = ImageFile(path, chip_header(exposure, chip), chip.shape, ">i2")
+            else:
+                self.files[kind, key] = CleanedCopy(path, exposures[key])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that they will take."""
+        return sum(file.nbytes for file in self.files.values())
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Their names."""
+        return tuple(file.path for file in self.files.values())
+
+    def make(self) -> None:
+        """Write all pixels; the masks must have been made if they are asked for."""
+        if not self.files:
+            return
+        reduction = self.reduction
+        with reduction.timed("intermediate images"):
+            for file in self.files.values():
+                file.create()
+            tasks = list(self._tasks())
+            made = map_unordered(self._run, tasks, reduction.cancel, reduction.threads)
+            for done, _ in enumerate(made, 1):
+                reduction.progress("intermediate images", done, len(tasks))
+
+    def finish(self) -> None:
+        """Give all files their names."""
+        for file in self.files.values():
+            file.finish()
+
+    def abort(self) -> None:
+        """Remove what is unfinished."""
+        for file in self.files.values():
+            file.abort()
+
+    def _run(self, task: Callable[[], None]) -> None:
+        self.reduction.cancel.check()
+        task()
+
+    def _tasks(self) -> Iterator[Callable[[], None]]:
+        kinds = {kind for kind, _ in self.files}
+        reduction = self.reduction
+        if kinds & {"med", "blt", "crclean"}:
+            reduction.make_median()
+        for region in tiles_of(reduction.separate_grid.shape, SIDE):
+            if "med" in kinds:
+                yield partial(self._median, region)
+            if kinds & {"single_sci", "single_wht"}:
+                for index in range(len(reduction.exposures)):
+                    yield partial(self._single, index, region)
+        for prepared in reduction.chips:
+            if kinds & {"blt", "crmask", "crclean"}:
+                for box in tiles_of(prepared.chip.shape, SIDE):
+                    yield partial(self._chip, prepared, box)
+        masks = {(p.chip.detector, p.chip.chip, p.chip.shape): p.static for p in reduction.chips}
+        for (kind, key), file in self.files.items():
+            if kind == "staticMask":
+                yield partial(file.write, Region(0, key[2][0], 0, key[2][1]), masks[key])
+
+    def _median(self, region: Region) -> None:
+        self.files["med", 0].write(region, self.reduction.median(region) * np.float32(self.unit_factor))
+
+    def _single(self, index: int, region: Region) -> None:
+        sci, wht = self.reduction.single(index, region)
+        fill = self.reduction.parameters.separate.driz_sep_fillval or 0.0
+        for kind, values in (("single_sci", sci), ("single_wht", wht)):
+            if (kind, index) in self.files:
+                if kind == "single_sci" and self.unit_factor != 1.0:
+                    values = np.where(wht != 0, values * np.float32(self.unit_factor), np.float32(fill))
+                self.files[kind, index].write(region, values)
+
+    def _chip(self, prepared: PreparedChip, box: Region) -> None:
+        number, chip = prepared.number, prepared.chip
+        good = None
+        if ("crmask", number) in self.files or ("crclean", prepared.exposure) in self.files:
+            good = self.reduction.crmask(number, box)
+        if ("crmask", number) in self.files:
+            self.files["crmask", number].write(box, good)
+        if not {("blt", number), ("crclean", prepared.exposure)} & self.files.keys():
+            return
+        blotted = self.reduction.blot(number, box)
+        if ("blt", number) in self.files:
+            self.files["blt", number].write(box, blotted / np.float32(chip.to_electrons))
+        if ("crclean", prepared.exposure) in self.files:
+            crbit = self.reduction.parameters.general.crbit
+            # As in DrizzlePac: whatever DQ flags is replaced too, but for what crbit alone has flagged.
+            good = good & chip.good(box, crbit, prepared.resetbits)
+            good &= np.isfinite(chip.read_sci(box))
+            self.files["crclean", prepared.exposure].write(chip, box, good, blotted, crbit)
