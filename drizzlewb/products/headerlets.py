@@ -266,10 +266,17 @@ def _fit_of(facts: WCSSolution) -> Callable[[list[Cards]], None]:
 
     def finish(headers: list[Cards]) -> None:
         known = facts.rms_ra_mas > 0 and facts.rms_dec_mas > 0
-        rms = {"rms_ra_mas": facts.rms_ra_mas, "rms_dec_mas": facts.rms_dec_mas} if known else {}
+        rms = (facts.rms_ra_mas, facts.rms_dec_mas) if known else (None, None)
         for cards in headers:
             hdrname = cards.image("HDRNAME")
-            set_fit(cards, facts.name, nmatch=facts.nmatch, catalog=facts.catalog, **rms)
+            set_fit(
+                cards,
+                facts.name,
+                rms_ra_mas=rms[0],
+                rms_dec_mas=rms[1],
+                nmatch=facts.nmatch,
+                catalog=facts.catalog,
+            )
             if hdrname is not None:
                 cards.put_image("HDRNAME", hdrname, after="WCSTYPE")
 
