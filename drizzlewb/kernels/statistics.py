@@ -305,6 +305,8 @@ def _rounds(values, core, centre, nclip, lower_sigma, upper_sigma, bottom, top):
         square += core.square
         mean = float(np.float32(centre + total / n))
         stddev = float(np.float32(math.sqrt(max(square - total * total / n, 0.0) / max(n - 1, 1))))
+        if stddev == 0.0:
+            break  # equal but for underflow: limits of no width would leave out all of them
         if turn < nclip:
             low = np.float32(max(float(bottom), mean - lower_sigma * stddev))
             high = np.float32(min(float(top), mean + upper_sigma * stddev))

@@ -1,5 +1,4 @@
 import json
-import multiprocessing
 import os
 import shutil
 import subprocess
@@ -83,21 +82,19 @@ def test_an_interrupted_set_is_not_taken_for_whole(cache):
     assert datasets.training_set("tiny", **ONE)[0].is_file()
 
 
-def _ask(queue):
-    queue.put([str(p) for p in datasets.training_set("tiny", **ONE)])
+ASK = """
+import json, sys
+from drizzlewb.training.datasets import training_set
+print(json.dumps([str(p) for p in training_set("tiny", **json.loads(sys.argv[1]))]))
+"""
 
 
 def test_two_processes_may_ask_at_once(cache):
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    workers = [context.Process(target=_ask, args=(queue,)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    answers = [queue.get(timeout=120) for _ in workers]
-    for worker in workers:
-        worker.join()
-        assert worker.exitcode == 0
-    assert answers[0] == answers[1]
+    command = [sys.executable, "-c", ASK, json.dumps(ONE)]
+    workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    answers = [worker.communicate(timeout=120)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0]
+    assert answers[0] == answers[1] != ""
     (home,) = (cache / "training").iterdir()  # no lock, no half-made folder, one set
     assert json.loads((home / "complete.json").read_text())["exposures"] == ["j8ny01svq_flc.fits"]
 
