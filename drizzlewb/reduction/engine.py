@@ -14,7 +14,7 @@ import numpy as np
 from drizzlewb.distortion import footprint
 from drizzlewb.errors import DataError
 from drizzlewb.exposure import Exposure
-from drizzlewb.grid import Region
+from drizzlewb.grid import OutputGrid, Region
 from drizzlewb.parameters import ReduceParameters
 from drizzlewb.reduction.inputs import as_asked
 from drizzlewb.reduction.plan import array_keys, check_plan, final_grid, separate_grid
@@ -59,6 +59,10 @@ class Reduction:
         Told about each finished tile.
     cancel : Cancel, optional
         Polled between tiles and between chips.
+    grid : OutputGrid, optional
+        Final grid, instead of the one that ``final_*`` say: that of another product, or of a record.
+    prepass : PrePass, optional
+        Of an earlier reduction whose ``keys["prepass"]`` and ``final_wht_type`` are the same.
 
     Raises
     ------
@@ -76,6 +80,8 @@ class Reduction:
         threads: int | None = None,
         progress: Progress = no_progress,
         cancel: Cancel | None = None,
+        grid: OutputGrid | None = None,
+        prepass: PrePass | None = None,
     ) -> None:
         exposures = as_asked(exposures, parameters)
         check_plan(exposures, parameters)
@@ -85,7 +91,7 @@ class Reduction:
         self.progress = progress
         self.cancel = cancel or Cancel()
         self.separate_grid = separate_grid(exposures, parameters)
-        self.final_grid = final_grid(exposures, parameters)
+        self.final_grid = grid if grid is not None else final_grid(exposures, parameters)
         self.keys = array_keys(exposures, parameters, self.separate_grid, self.final_grid)
         self.seconds: dict[str, float] = {}
         self.cpu_seconds: dict[str, float] = {}
@@ -93,6 +99,7 @@ class Reduction:
         self._beside = beside
         self._lock = threading.Lock()
         self._prepass: PrePass | None = None
+        self._given_prepass = prepass
         self._median: TiledArray | None = None
         self._crmask: TiledArray | None = None
         self._on_separate: list[list[Placed]] = []
@@ -106,7 +113,7 @@ class Reduction:
             if self._prepass is not None:
                 return self._prepass
             with self.timed("static mask and sky"):
-                prepass = run_prepass(
+                prepass = self._given_prepass or run_prepass(
                     self.exposures,
                     self.parameters,
                     cancel=self.cancel,

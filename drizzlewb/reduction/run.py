@@ -54,6 +54,8 @@ def reduce(
     scratch: Path | None = None,
     progress: Progress = no_progress,
     cancel: Cancel | None = None,
+    reduction: Reduction | None = None,
+    decisions: dict[str, Any] | None = None,
     **keywords: Any,
 ) -> Product:
     """Clean and combine exposures into one product on disk.
@@ -74,6 +76,11 @@ def reduce(
         Folder for scratch files that stay; default, a temporary one beside the product.
     progress, cancel
         See `drizzlewb.reduction.schedule`.
+    reduction : Reduction, optional
+        Made beforehand of these exposures and parameters; it brings its own threads, scratch folder,
+        progress and cancel.
+    decisions : dict, optional
+        What was decided by hand, for the record; plain JSON values.
     **keywords
         Parameters under DrizzlePac's own names; they override ``parameters``.
 
@@ -104,7 +111,7 @@ def reduce(
     check_room(folder, 0)
     combine = parameters.final.driz_combine
     refuse_existing(folder, names.values() if combine else [names["record"]], replace=replace)
-    reduction = Reduction(
+    reduction = reduction or Reduction(
         exposures,
         parameters,
         folder=scratch,
@@ -124,7 +131,7 @@ def reduce(
     )
     check_room(folder, product_bytes(reduction) + kept.nbytes)
     with reduction.timed("checksums"):
-        record = make_record(reduction, root)
+        record = make_record(reduction, root, decisions)
     unit, unit_factor, unit_ratio = product_unit(reduction.exposures, parameters)
     layout = _layout(reduction, names, unit, unit_ratio, record) if combine else {}
     writer = ProductWriter(folder, layout, replace=replace)
