@@ -130,15 +130,17 @@ def _demo(arguments: argparse.Namespace, cancel: Any) -> int:
     started = time.perf_counter()
     bar = Bar(arguments.quiet)
     try:
-        products = demo(arguments.out, arguments.size, threads=arguments.threads, progress=bar, cancel=cancel)
+        result = demo(arguments.out, arguments.size, threads=arguments.threads, progress=bar, cancel=cancel)
     finally:
         bar.close()
     if not arguments.quiet:
-        for product in products.values():
+        counts = result.grade.counts
+        print(f"Aligned      {len(result.solution.exposures)} exposures to {result.solution.reference}\n")
+        for product in result.products.values():
             print(summary(product), end="\n\n")
-        print(
-            f"The demonstration took {time.perf_counter() - started:.1f} s; its files are in {arguments.out}"
-        )
+        print("Grade        " + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()))
+        print(f"Page         {result.report}")
+        print(f"The demonstration took {time.perf_counter() - started:.1f} s.")
     return EXIT_OK
 
 
@@ -167,6 +169,16 @@ def _reduce(arguments: argparse.Namespace, cancel: Any) -> int:
     return EXIT_OK
 
 
+def _sky_words(rows: list[dict[str, Any]]) -> list[str]:
+    """Subtracted sky of each exposure; of each chip where they differ."""
+    chips: dict[str, list[float]] = {}
+    for row in rows:
+        chips.setdefault(row["chip"].partition("[")[0], []).append(row["subtracted_e"])
+    return [
+        f"{root} " + "/".join(dict.fromkeys(f"{v:.4g}" for v in values)) for root, values in chips.items()
+    ]
+
+
 def summary(product: Any) -> str:
     """Closing summary of a product, in lines for a terminal."""
     results = product.record["results"]
@@ -176,7 +188,7 @@ def summary(product: Any) -> str:
         f"Product      {product.path}",
         f"             {nx} x {ny} px, {results['bytes'] / 1e6:.1f} MB, {results['unit']}",
         f"Exposures    {len(names)}: {' '.join(names)}",
-        "Sky (e)      " + "  ".join(f"{s['chip']} {s['subtracted_e']:.4g}" for s in results["sky"]),
+        "Sky (e)      " + "  ".join(_sky_words(results["sky"])),
     ]
     if results["crfraction"]:
         flagged = "  ".join(f"{root} {100 * f:.2f} %" for root, f in results["crfraction"].items())

@@ -44,6 +44,11 @@ class Cancel:
         """Ask the running work to stop at its next poll."""
         self._event.set()
 
+    @property
+    def asked(self) -> bool:
+        """Has somebody asked to stop?"""
+        return self._event.is_set()
+
     def check(self) -> None:
         """Raise `Cancelled` if somebody asked to stop."""
         if self._event.is_set():

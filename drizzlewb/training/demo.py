@@ -2,21 +2,25 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from drizzlewb.distortion import pack
 from drizzlewb.exposure import Exposure, read_exposures
+from drizzlewb.products.aligned import AlignedSolution, align
 from drizzlewb.products.drc import Product
 from drizzlewb.reduction.run import reduce
 from drizzlewb.reduction.schedule import Cancel, Progress, no_progress
 from drizzlewb.training.datasets import training_set
+from drizzlewb.training.grade import Grade, grade
 from drizzlewb.training.truth import read_truth
 
-__all__ = ["RUNS", "demo", "with_true_wcs"]
+__all__ = ["ALIGNMENT", "RUNS", "Demo", "demo", "with_true_wcs"]
 
 log = logging.getLogger(__name__)
 
+ALIGNMENT = {"threshold": 50.0, "conv_width": 3.5, "shiftfile": True, "updatehdr": True}
 BASIC = {"skymethod": "localmin"}
 OPTIMISED = {
     "skymethod": "match",
@@ -31,6 +35,28 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "F606W_opt": ("F606W", OPTIMISED),
     "F814W_opt": ("F814W", {"skymethod": "match", "final_wcs": True, "final_pixfrac": 0.6}),
 }
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What a demonstration made.
+
+    Attributes
+    ----------
+    solution : AlignedSolution
+        The alignment, applied to the headers of the copies in the folder.
+    products : dict
+        Products by name.
+    grade : Grade
+        Their grades.
+    report : Path
+        Page with figures.
+    """
+
+    solution: AlignedSolution
+    products: dict[str, Product]
+    grade: Grade
+    report: Path
 
 
 def with_true_wcs(exposures: Sequence[Exposure]) -> list[Exposure]:
@@ -60,14 +86,17 @@ def demo(
     threads: int | None = None,
     progress: Progress = no_progress,
     cancel: Cancel | None = None,
-) -> dict[str, Product]:
-    """Make the products of the training's exercises from the simulated training set.
+) -> Demo:
+    """Do the training's exercises on the simulated training set, and grade them.
+
+    The twelve exposures are aligned in one run, their headers updated, and three products made: basic
+    F606W, optimised F606W, and optimised F814W on the same grid.
 
     Parameters
     ----------
     out : path
-        Folder for the products and the page; made if it is not there. Products of an earlier
-        demonstration are replaced.
+        Folder for everything; made if it is not there. Results of an earlier demonstration are
+        replaced.
     size : {'tiny', 'small', 'full'}
         Size of the training set; it is made once and kept in the cache folder.
     threads, progress, cancel
@@ -75,12 +104,15 @@ def demo(
 
     Returns
     -------
-    dict
-        Products by name: basic F606W, optimised F606W, optimised F814W on the same grid.
+    Demo
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    exposures = with_true_wcs(read_exposures(training_set(size, progress=progress)))
+    files = training_set(size, folder=out, progress=progress)
+    cancel = cancel or Cancel()
+    solution = align(read_exposures(files), progress=progress, cancelled=lambda: cancel.asked, **ALIGNMENT)
+    solution.apply(folder=out)
+    exposures = read_exposures(files)
     products: dict[str, Product] = {}
     for name, (filter_name, keywords) in RUNS.items():
         if name == "F814W_opt":
@@ -95,4 +127,7 @@ def demo(
             cancel=cancel,
             **keywords,
         )
-    return products
+    marks = grade(out)
+    marks.write_report(out / "report.html")
+    (out / "grade.json").write_text(marks.to_json(), encoding="utf-8")
+    return Demo(solution, products, marks, out / "report.html")
