@@ -178,6 +178,54 @@ def _add_windows(s, at, m, rows, cols, tny, tnx, bit, num, den, ctx):
 
 
 @kernel
+def _collect(data, weight, cx, cy, below, above, right, step, area, first, m, s, at, ox0, oy0, tny, tnx):
+    """Put the drops of a row, from its pixel `first` on, into the scratch until that is full.
+
+    `data` and `weight` are the row; cx, cy its lines of corners (see `drizzle_square`). Returns the
+    first pixel not seen and the number of drops in the scratch.
+    """
+    for i in range(first, data.size):
+        if m == BATCH:
+            return i, m
+        w = np.float64(weight[i])
+        value = data[i] * area
+        if not (w > 0.0 and w < np.inf and abs(value) < np.inf):
+            continue
+        xa, ya = cx[below, i], cy[below, i]
+        xb, yb = cx[below + right, i + step], cy[below + right, i + step]
+        xc, yc = cx[above + right, i + step], cy[above + right, i + step]
+        xd, yd = cx[above, i], cy[above, i]
+        signed_area = 0.5 * ((xc - xa) * (yd - yb) - (xd - xb) * (yc - ya))
+        if not (abs(signed_area) > 0.0 and abs(signed_area) < 1e15):
+            continue  # also where the map is not defined
+        x_lo = np.floor(min(min(xa, xb), min(xc, xd)) + 0.5)
+        x_hi = np.floor(max(max(xa, xb), max(xc, xd)) + 0.5)
+        y_lo = np.floor(min(min(ya, yb), min(yc, yd)) + 0.5)
+        y_hi = np.floor(max(max(ya, yb), max(yc, yd)) + 0.5)
+        if x_hi < ox0 or x_lo >= ox0 + tnx or y_hi < oy0 or y_lo >= oy0 + tny:
+            continue
+        x_edge = x_lo - 0.5
+        y_edge = y_lo - 0.5
+        s[_X, m] = xa - x_edge
+        s[_X + 1, m] = xb - x_edge
+        s[_X + 2, m] = xc - x_edge
+        s[_X + 3, m] = xd - x_edge
+        s[_Y, m] = ya - y_edge
+        s[_Y + 1, m] = yb - y_edge
+        s[_Y + 2, m] = yc - y_edge
+        s[_Y + 3, m] = yd - y_edge
+        s[_J, m] = signed_area
+        s[_W, m] = w
+        s[_D, m] = value
+        at[0, m] = int(y_lo) - oy0
+        at[1, m] = int(x_lo) - ox0
+        at[2, m] = int(y_hi - y_lo) + 1
+        at[3, m] = int(x_hi - x_lo) + 1
+        m += 1
+    return data.size, m
+
+
+@kernel
 def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, num, den, ctx):
     """`drizzlewb.kernels.drizzle.drizzle_box` for the square kernel."""
     ny, nx = data.shape
@@ -194,74 +242,41 @@ def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, 
     right = 0 if shared else 2
     step = 1 if shared else 0
     s = np.empty((_WINDOW + 16, BATCH))
-    at = np.empty((3, BATCH), np.int64)
+    at = np.empty((4, BATCH), np.int64)
     m = 0
-    rows = 0
-    cols = 0
-    area = scale * scale
+    a = 0
+    b = 0
     nodes = np.empty((4, nx // BLOCK + 2))
-    for j_block in range(0, ny, BLOCK):
-        height = min(BLOCK, ny - j_block)
-        a, b = block_columns(
-            wcs, h, x0, y0 + j_block, nx, height, pixfrac, 2.0 + 1.0 / scale, ox0, oy0, tny, tnx, nodes
-        )
-        for j in range(j_block, j_block + height if a < b else j_block):
-            turn = (j - j_block) & 1 if shared else 0
-            below = turn
-            above = 1 - turn
-            for line in range(1 if shared and j > j_block else 0, 2 if shared else 4):
-                slot = line ^ turn
-                dy = half if line & 1 else -half
-                dx = half if line & 2 else -half
-                map_row(wcs, h, y0 + j + dy, dx, x0 + a, x0 + b + step, cx[slot], cy[slot])
-            for i in range(b - a):
-                w = np.float64(weight[j, a + i])
-                value = data[j, a + i] * area
-                if not (w > 0.0 and w < np.inf and abs(value) < np.inf):
-                    continue
-                xa, ya = cx[below, i], cy[below, i]
-                xb, yb = cx[below + right, i + step], cy[below + right, i + step]
-                xc, yc = cx[above + right, i + step], cy[above + right, i + step]
-                xd, yd = cx[above, i], cy[above, i]
-                signed_area = 0.5 * ((xc - xa) * (yd - yb) - (xd - xb) * (yc - ya))
-                if not (abs(signed_area) > 0.0 and abs(signed_area) < 1e15):
-                    continue  # also where the map is not defined
-                x_lo = np.floor(min(min(xa, xb), min(xc, xd)) + 0.5)
-                x_hi = np.floor(max(max(xa, xb), max(xc, xd)) + 0.5)
-                y_lo = np.floor(min(min(ya, yb), min(yc, yd)) + 0.5)
-                y_hi = np.floor(max(max(ya, yb), max(yc, yd)) + 0.5)
-                if x_hi < ox0 or x_lo >= ox0 + tnx or y_hi < oy0 or y_lo >= oy0 + tny:
-                    continue
-                x_edge = x_lo - 0.5
-                y_edge = y_lo - 0.5
-                s[_X, m] = xa - x_edge
-                s[_X + 1, m] = xb - x_edge
-                s[_X + 2, m] = xc - x_edge
-                s[_X + 3, m] = xd - x_edge
-                s[_Y, m] = ya - y_edge
-                s[_Y + 1, m] = yb - y_edge
-                s[_Y + 2, m] = yc - y_edge
-                s[_Y + 3, m] = yd - y_edge
-                s[_J, m] = signed_area
-                s[_W, m] = w
-                s[_D, m] = value
-                at[0, m] = int(y_lo) - oy0
-                at[1, m] = int(x_lo) - ox0
-                at[2, m] = int(y_hi - y_lo) + 1
-                rows = max(rows, at[2, m])
-                cols = max(cols, int(x_hi - x_lo) + 1)
-                m += 1
-                if m == BATCH:
-                    s = _room(s, m, rows, cols)
-                    _overlaps(s, m, rows, cols)
-                    _add_windows(s, at, m, rows, cols, tny, tnx, bit, flat_num, flat_den, flat_ctx)
-                    m = 0
-                    rows = 0
-                    cols = 0
-    if m > 0:
-        s = _room(s, m, rows, cols)
-        _overlaps(s, m, rows, cols)
-        _add_windows(s, at, m, rows, cols, tny, tnx, bit, flat_num, flat_den, flat_ctx)
+    for j in range(ny):
+        row = j % BLOCK
+        if row == 0:
+            height = min(BLOCK, ny - j)
+            a, b = block_columns(
+                wcs, h, x0, y0 + j, nx, height, pixfrac, 2.0 + 1.0 / scale, ox0, oy0, tny, tnx, nodes
+            )
+            b = max(a, b)
+        turn = row & 1 if shared else 0
+        for line in range(1 if shared and row > 0 else 0, 2 if shared else 4):
+            slot = line ^ turn
+            dy = half if line & 1 else -half
+            dx = half if line & 2 else -half
+            map_row(wcs, h, y0 + j + dy, dx, x0 + a, x0 + b + step, cx[slot], cy[slot])
+        i = 0
+        while i < b - a or (j == ny - 1 and m > 0):
+            i, m = _collect(
+                data[j, a:b], weight[j, a:b], cx, cy, turn, 1 - turn, right, step, scale * scale,
+                i, m, s, at, ox0, oy0, tny, tnx,
+            )  # fmt: skip
+            if m == BATCH or (j == ny - 1 and i == b - a):
+                rows = 0
+                cols = 0
+                for k in range(m):
+                    rows = max(rows, at[2, k])
+                    cols = max(cols, at[3, k])
+                s = _room(s, m, rows, cols)
+                _overlaps(s, m, rows, cols)
+                _add_windows(s, at, m, rows, cols, tny, tnx, bit, flat_num, flat_den, flat_ctx)
+                m = 0
 
 
 @kernel

@@ -353,6 +353,10 @@ def test_bad_arguments_are_refused():
             drizzle_box(*rest, 0, pixfrac, scale, 1, 0, 0, *sums)
     with pytest.raises(DataError, match="data and weight must share a shape"):
         drizzle_box(data, weight[:2], *rest[2:], 0, 1.0, 1.0, 1, 0, 0, *sums)
+    with pytest.raises(DataError, match="weight must be C-contiguous float32, found float64"):
+        drizzle_box(data, weight.astype(float), *rest[2:], 0, 1.0, 1.0, 1, 0, 0, *sums)
+    with pytest.raises(DataError, match="data must be C-contiguous"):
+        drizzle_box(data[:, ::2], weight[:, ::2], *rest[2:], 0, 1.0, 1.0, 1, 0, 0, *sums)
 
 
 # Peers

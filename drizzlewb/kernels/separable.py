@@ -1,0 +1,273 @@
+"""The kernels whose weights are a product of one in x and one in y: turbo, point, gaussian, lanczos.
+
+Definitions follow ``drizzle`` 3.0.0 (``src/cdrizzlebox.c``): the pixel's centre is mapped, and the
+window about it is aligned with the output pixels. Drops are gathered in batches, so that the
+exponentials of the Gaussian are computed several at once.
+"""
+
+import numpy as np
+
+from drizzlewb.kernels.jit import kernel
+from drizzlewb.kernels.lanes import add_4
+from drizzlewb.kernels.overlap import BATCH, BLOCK, block_columns, nearest, touch
+from drizzlewb.kernels.transform import map_row
+
+__all__ = [
+    "FWHM",
+    "GAUSSIAN",
+    "LANCZOS2",
+    "LANCZOS3",
+    "LUT_STEP",
+    "POINT",
+    "SQUARE",
+    "TURBO",
+    "drizzle_separable",
+]
+
+SQUARE, TURBO, POINT, GAUSSIAN, LANCZOS2, LANCZOS3 = range(6)
+
+FWHM = 2.3548  # of a Gaussian, in sigma, to the peer's digits
+LUT_STEP = 0.003  # of the peer's Lanczos table, in input pixels
+
+
+@kernel
+def _spread(num, den, ctx, tny, tnx, i0, j0, side, wx, wy, q, value, bit):
+    """Add the side x side window q * wy * wx, whose first pixel is tile pixel (i0, j0), to flat sums.
+
+    `wx` is zero from `side` on, to a multiple of four.
+    """
+    last = (j0 + side - 1) * tnx + i0 + wx.size
+    if i0 < 0 or j0 < 0 or i0 + side > tnx or j0 + side > tny or last > num.size:
+        for r in range(max(0, -j0), min(side, tny - j0)):
+            factor = wy[r] * q
+            for c in range(max(0, -i0), min(side, tnx - i0)):
+                touch(num, den, ctx, (j0 + r) * tnx + i0 + c, wx[c] * factor, value, bit)
+    else:
+        # Runs may pass the end of the window, and of the tile's row: there they add zeros.
+        for r in range(side):
+            at = (j0 + r) * tnx + i0
+            factor = wy[r] * q
+            for c in range(0, side, 4):
+                add_4(num, den, ctx, at + c, wx, c, factor, value, bit)
+
+
+@kernel
+def _turbo_window(num, den, ctx, at, tnx, side, u0, u1, u2, v0, v1, v2, value, bit):
+    """As `_spread`, inside the tile, for windows of two or three pixels: all in registers."""
+    touch(num, den, ctx, at, u0 * v0, value, bit)
+    touch(num, den, ctx, at + 1, u1 * v0, value, bit)
+    if side == 3:
+        touch(num, den, ctx, at + 2, u2 * v0, value, bit)
+    at += tnx
+    touch(num, den, ctx, at, u0 * v1, value, bit)
+    touch(num, den, ctx, at + 1, u1 * v1, value, bit)
+    if side == 3:
+        touch(num, den, ctx, at + 2, u2 * v1, value, bit)
+        at += tnx
+        touch(num, den, ctx, at, u0 * v2, value, bit)
+        touch(num, den, ctx, at + 1, u1 * v2, value, bit)
+        touch(num, den, ctx, at + 2, u2 * v2, value, bit)
+
+
+@kernel
+def _exponentials(x, n):
+    """Replace x[:n], at most 0 or so, by their exponentials, to 4e-16; below -700 by zero.
+
+    By powers of two and a series on |r| <= ln(2) / 2: unlike the library's, it is done for several
+    numbers at once.
+    """
+    power = np.empty(n, np.int64)
+    for k in range(n):
+        v = min(max(x[k], -700.0), 700.0)
+        whole = np.floor(v * 1.4426950408889634 + 0.5)
+        r = v - whole * 6.93145751953125e-1
+        r -= whole * 1.42860682030941723212e-6
+        p = 1.0 / 6227020800.0
+        p = p * r + 1.0 / 479001600.0
+        p = p * r + 1.0 / 39916800.0
+        p = p * r + 1.0 / 3628800.0
+        p = p * r + 1.0 / 362880.0
+        p = p * r + 1.0 / 40320.0
+        p = p * r + 1.0 / 5040.0
+        p = p * r + 1.0 / 720.0
+        p = p * r + 1.0 / 120.0
+        p = p * r + 1.0 / 24.0
+        p = p * r + 1.0 / 6.0
+        p = p * r + 0.5
+        p = p * r + 1.0
+        p = p * r + 1.0
+        power[k] = (np.int64(whole) + 1023) << 52
+        x[k] = p if x[k] > -700.0 else 0.0
+    two_to = power.view(np.float64)
+    for k in range(n):
+        x[k] *= two_to[k]
+
+
+# Rows of the scratch, BATCH wide: mapped position, weight, value; first pixel of the window; and for
+# the Gaussian its value there and its growth to the next pixel.
+_X, _Y, _W, _D, _I, _J, _EX, _EY, _GX, _GY = range(10)
+
+
+@kernel
+def _add_batch(
+    s, m, kernel_id, radius, side, q, efac, steps, per_step, table, bit, ox0, oy0, tny, tnx, num, den, ctx
+):
+    """Add the windows of m drops in turn."""
+    last_entry = table.size - 1.0
+    if kernel_id == POINT:
+        for k in range(m):
+            ti = nearest(s[_X, k]) - ox0
+            tj = nearest(s[_Y, k]) - oy0
+            if ti >= 0 and ti < tnx and tj >= 0 and tj < tny:
+                touch(num, den, ctx, tj * tnx + ti, s[_W, k], s[_D, k], bit)
+        return
+    wx = np.zeros((side + 3) // 4 * 4)
+    wy = np.zeros(side)
+    for k in range(m):
+        s[_I, k] = np.floor(s[_X, k] - radius + 0.5)
+        s[_J, k] = np.floor(s[_Y, k] - radius + 0.5)
+    if kernel_id == GAUSSIAN:
+        for k in range(m):
+            tx = s[_X, k] - s[_I, k]
+            ty = s[_Y, k] - s[_J, k]
+            s[_EX, k] = -efac * tx * tx
+            s[_EY, k] = -efac * ty * ty
+            s[_GX, k] = 2.0 * efac * tx
+            s[_GY, k] = 2.0 * efac * ty
+        if steps.size > 0:
+            for a in (_EX, _EY, _GX, _GY):
+                _exponentials(s[a], m)
+    for k in range(m):
+        x = s[_X, k]
+        y = s[_Y, k]
+        i0 = s[_I, k]
+        j0 = s[_J, k]
+        ti = int(i0) - ox0
+        tj = int(j0) - oy0
+        w = q * s[_W, k]
+        value = s[_D, k]
+        if kernel_id == TURBO:
+            right = x + radius
+            top = y + radius
+            u0 = min(right, i0 + 0.5) - (x - radius)
+            u1 = max(min(right, i0 + 1.5) - (i0 + 0.5), 0.0)
+            u2 = max(min(right, i0 + 2.5) - (i0 + 1.5), 0.0)
+            v0 = min(top, j0 + 0.5) - (y - radius)
+            v1 = max(min(top, j0 + 1.5) - (j0 + 0.5), 0.0)
+            v2 = max(min(top, j0 + 2.5) - (j0 + 1.5), 0.0)
+            if side <= 3 and ti >= 0 and tj >= 0 and ti + side <= tnx and tj + side <= tny:
+                at = tj * tnx + ti
+                _turbo_window(num, den, ctx, at, tnx, side, u0, u1, u2, v0 * w, v1 * w, v2 * w, value, bit)
+                continue
+            wx[0] = u0
+            wy[0] = v0
+            for c in range(1, side):
+                wx[c] = max(min(right, i0 + c + 0.5) - (i0 + c - 0.5), 0.0)
+                wy[c] = max(min(top, j0 + c + 0.5) - (j0 + c - 0.5), 0.0)
+        elif kernel_id == GAUSSIAN:
+            # zero past the pixels that hold x + radius and y + radius
+            nx = np.floor(x + radius + 0.5) - i0
+            ny = np.floor(y + radius + 0.5) - j0
+            if steps.size > 0:
+                # exp(-e (t - c)^2), from one c to the next: times exp(2 e t) exp(-e (2 c + 1))
+                ex = s[_EX, k]
+                ey = s[_EY, k]
+                for c in range(side):
+                    wx[c] = ex if c <= nx else 0.0
+                    wy[c] = ey if c <= ny else 0.0
+                    ex *= s[_GX, k] * steps[c]
+                    ey *= s[_GY, k] * steps[c]
+            else:
+                for c in range(side):
+                    wx[c] = np.exp(-efac * (x - i0 - c) * (x - i0 - c)) if c <= nx else 0.0
+                    wy[c] = np.exp(-efac * (y - j0 - c) * (y - j0 - c)) if c <= ny else 0.0
+        else:
+            tx = x - i0
+            ty = y - j0
+            for c in range(side):
+                wx[c] = table[int(min(abs(tx - c) * per_step + 0.5, last_entry))]
+                wy[c] = table[int(min(abs(ty - c) * per_step + 0.5, last_entry))]
+        _spread(num, den, ctx, tny, tnx, ti, tj, side, wx, wy, w, value, bit)
+
+
+@kernel
+def _collect(data, weight, mx, my, area, first, m, s, radius, ox0, oy0, tny, tnx):
+    """Put the drops of a row, from its pixel `first` on, into the scratch until that is full.
+
+    `data` and `weight` are the row; mx, my its mapped pixels. Returns the first pixel not seen and
+    the number of drops in the scratch.
+    """
+    for i in range(first, data.size):
+        if m == BATCH:
+            return i, m
+        w = np.float64(weight[i])
+        value = data[i] * area
+        x = mx[i]
+        y = my[i]
+        # false, too, for NaN, and where the map is not defined
+        if (
+            w > 0.0 and w < np.inf and abs(value) < np.inf
+            and x > ox0 - 1.0 - radius and x < ox0 + tnx + radius
+            and y > oy0 - 1.0 - radius and y < oy0 + tny + radius
+        ):  # fmt: skip
+            s[_X, m] = x
+            s[_Y, m] = y
+            s[_W, m] = w
+            s[_D, m] = value
+            m += 1
+    return data.size, m
+
+
+@kernel
+def drizzle_separable(
+    data, weight, x0, y0, wcs, h, kernel_id, pixfrac, scale, radius, table, bit, ox0, oy0, num, den, ctx
+):
+    """`drizzlewb.kernels.drizzle.drizzle_box` for every kernel but square.
+
+    `radius` is the half-width of the window in output pixels, `table` the Lanczos window at multiples
+    of `LUT_STEP`.
+    """
+    ny, nx = data.shape
+    tny, tnx = num.shape
+    flat_num = num.reshape(num.size)
+    flat_den = den.reshape(num.size)
+    flat_ctx = ctx.reshape(num.size)
+    side = int(np.ceil(2.0 * radius - 1e-9)) + 1  # most pixels that a drop can reach
+    mx = np.empty(nx)
+    my = np.empty(nx)
+    nodes = np.empty((4, nx // BLOCK + 2))
+    per_step = scale / LUT_STEP
+    s = np.empty((10, BATCH))
+    m = 0
+    area = scale * scale
+    q = 1.0
+    efac = 0.0
+    steps = np.empty(0)
+    if kernel_id == TURBO:
+        q = area / (pixfrac * pixfrac)
+    elif kernel_id == GAUSSIAN:
+        q = FWHM * FWHM * area / (pixfrac * pixfrac) / 2.0 / np.pi
+        efac = q * np.pi
+        # the recurrence must neither underflow at the window's edge nor overflow across it
+        steps = np.empty(side if efac * (radius + 1.0) ** 2 < 300.0 else 0)
+        for c in range(steps.size):
+            steps[c] = np.exp(-efac * (2 * c + 1))
+    a = 0
+    b = 0
+    for j in range(ny):
+        if j % BLOCK == 0:
+            height = min(BLOCK, ny - j)
+            a, b = block_columns(
+                wcs, h, x0, y0 + j, nx, height, 1.0, 2.0 + 1.0 / scale + radius, ox0, oy0, tny, tnx, nodes
+            )
+            b = max(a, b)
+        map_row(wcs, h, float(y0 + j), 0.0, x0 + a, x0 + b, mx, my)
+        i = 0
+        while i < b - a or (j == ny - 1 and m > 0):
+            i, m = _collect(data[j, a:b], weight[j, a:b], mx, my, area, i, m, s, radius, ox0, oy0, tny, tnx)
+            if m == BATCH or (j == ny - 1 and i == b - a):
+                _add_batch(
+                    s, m, kernel_id, radius, side, q, efac, steps, per_step, table, bit,
+                    ox0, oy0, tny, tnx, flat_num, flat_den, flat_ctx,
+                )  # fmt: skip
+                m = 0
