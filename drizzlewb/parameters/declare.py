@@ -252,7 +252,7 @@ class Parameter:
         if self.kind == "bits":
             return "DQ bits: 0 to 65535, a list such as '256,64,16', '~4096', or None (DQ not looked at)"
         if self.kind == "weight":
-            return "'exptime', 'expsq' or a number"
+            return "'exptime', 'expsq' or a number above 0"
         if self.kind == "integer" and self.unit == "DQ bit":
             return "a single DQ bit (a power of two up to 32768) or 0"
         unit = f" {self.unit}" if self.unit not in ("", "1") else ""

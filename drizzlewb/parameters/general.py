@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator
 
 from drizzlewb.parameters.composite import Section
 from drizzlewb.parameters.declare import BitsOrNone, SingleBit, param
@@ -231,10 +231,6 @@ INTERMEDIATES = ("single_sci", "single_wht", "med", "blt", "crmask", "crclean", 
 OURS = "drizzlewb"
 
 
-def _listed(value: object) -> object:
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-
-
 def _known_intermediates(value: str) -> str:
     names = [name.strip() for name in value.split(",") if name.strip()]
     for name in names:
@@ -265,7 +261,7 @@ class Extra(Section):
         source="measured on DrizzlePac 3.11",
         feeds=("median", "crmask", "product"),
     )
-    keep: Annotated[str, BeforeValidator(_listed), AfterValidator(_known_intermediates)] = param(
+    keep: Annotated[str, AfterValidator(_known_intermediates)] = param(
         "",
         meaning="intermediate images to write beside the product, separated by commas: "
         + ", ".join(INTERMEDIATES),

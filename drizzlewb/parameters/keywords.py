@@ -83,6 +83,8 @@ def coerce(parameter: Parameter, value: Any) -> Any:
     try:
         if parameter.kind == "bits":
             return bits_mask(value)
+        if parameter.name == "keep" and isinstance(value, (list, tuple)):
+            value = ",".join(map(str, value))
         if parameter.kind == "text":
             return _text(value)
         if blank:
@@ -180,7 +182,11 @@ def _pair(value: Any) -> tuple[float, float]:
 def _weight(value: Any) -> float | str:
     if isinstance(value, str) and value.strip().lower() in ("exptime", "expsq"):
         return value.strip().lower()
-    return _number(value)
+    number = _number(value)
+    if not 0 < number < float("inf"):
+        msg = "a weight must be above 0"
+        raise ValueError(msg)
+    return number
 
 
 def _choice(value: Any) -> str:

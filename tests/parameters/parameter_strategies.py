@@ -58,7 +58,7 @@ def value_of(parameter):
         number = st.floats(1e-6, 1e6)
         return st.tuples(number, number)
     if parameter.kind == "weight":
-        return st.sampled_from(["exptime", "expsq"]) | st.floats(-1e6, 1e6)
+        return st.sampled_from(["exptime", "expsq"]) | st.floats(1e-6, 1e6)
     if parameter.kind == "text":
         return _texts.filter(lambda t: t.strip() not in ("INDEF", "None"))
     if parameter.unit == "DQ bit":

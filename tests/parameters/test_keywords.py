@@ -35,6 +35,7 @@ from drizzlewb.parameters import AlignParameters, ReduceParameters
         ("group", 1, "1"),
         ("output", "INDEF", ""),
         ("keep", "med, crmask", "med,crmask"),
+        ("keep", ("med", "crmask"), "med,crmask"),
         ("crbit", np.int16(8192), 8192),
     ],
 )

@@ -4,14 +4,11 @@ The peer runs in a process of its own with an exact pixel map (stepsize=0), so t
 float32 sums: it keeps a running mean in float32, we divide float64 sums once.
 """
 
-import json
 import os
-import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from astrodrizzle_peer import run_peer
 from astropy.io import fits
 
 import drizzlewb as dw
@@ -20,14 +17,6 @@ from drizzlewb.parameters import ReduceParameters
 from drizzlewb.reduction import Reduction
 
 pytest.importorskip("drizzlepac", reason="the peer is not installed (extra 'peers')")
-
-PEER = """
-import json, sys
-from drizzlepac import astrodrizzle
-files, keywords = json.loads(sys.argv[1])
-astrodrizzle.AstroDrizzle(files, configobj="defaults", output="peer", build=False, context=True, preserve=False,
-    clean=False, resetbits="0", updatewcs=False, mdriztab=False, stepsize=0, num_cores=1, **keywords)
-"""
 
 FINAL_ONLY = {
     "static": False,
@@ -52,21 +41,6 @@ CHAIN = {
     "final_rot": 0.0,
     "final_pixfrac": 0.8,
 }
-
-
-def run_peer(files, folder, keywords):
-    for path in files:
-        shutil.copy(path, folder)
-        # The peer crashes on the name N/A of a flat; one that is not there counts as 1.
-        fits.setval(folder / path.name, "PFLTFILE", value="absent_pfl.fits")
-    environment = {**os.environ, "ASTROMETRY_STEP_CONTROL": "OFF", "MPLBACKEND": "Agg"}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PEER, json.dumps([[p.name for p in files], keywords])],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    sci, wht, ctx = (fits.getdata(folder / f"peer_drc_{part}.fits") for part in ("sci", "wht", "ctx"))
-    return sci.astype(np.float32), wht.astype(np.float32), ctx.astype(np.int32).view(np.uint32)
 
 
 @pytest.fixture(scope="module")
