@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_SEED = 9815
 SIZES = ("tiny", "small", "full")
-FORMAT = 1  # of the files; part of what decides whether a cached set can be used again
+FORMAT = 2  # of the files; part of what decides whether a cached set can be used again
 TRAIL_WIDTH_PX = 3.0  # sigma across
 TRAIL_RATE = 900.0  # electrons per pixel on the ridge of a satellite trail
 
