@@ -12,6 +12,10 @@ __version__ = "0.1.0"
 _HOME = {
     "read_exposures": "drizzlewb.exposure",
     "exposure_table": "drizzlewb.exposure",
+    "align": "drizzlewb.products.aligned",
+    "check_weights": "drizzlewb.steps.weight_check",
+    "replay": "drizzlewb.reduction.replay",
+    "AlignParameters": "drizzlewb.parameters",
     "reduce": "drizzlewb.reduction.run",
     "preview": "drizzlewb.reduction.run",
     "Reduction": "drizzlewb.reduction.engine",

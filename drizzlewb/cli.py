@@ -92,6 +92,17 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--quiet", "-q", action="store_true", help="no progress bar and no summary")
     simulate.set_defaults(run=_simulate)
 
+    grade = commands.add_parser(
+        "grade", help="grade a trainee's folder: alignment, products, weights, science"
+    )
+    grade.add_argument(
+        "folder", type=Path, metavar="DIR", help="aligned exposures, shift file, log and products"
+    )
+    grade.add_argument("--truth", type=Path, metavar="DIR", help="folder of the truth files (default: DIR)")
+    grade.add_argument("--report", type=Path, metavar="PAGE.html", help="also write a page with figures")
+    grade.add_argument("--json", type=Path, metavar="GRADE.json", help="also write the grades as JSON")
+    grade.set_defaults(run=_grade)
+
     demo = commands.add_parser("demo", help="training set, products and a page with pictures, in one folder")
     demo.add_argument("--size", choices=SIZES, default="small", help="size of the training set")
     demo.add_argument("--out", type=Path, default=Path("drizzlewb-demo"), help="folder for the results")
@@ -121,6 +132,21 @@ def _simulate(arguments: argparse.Namespace, cancel: Any) -> int:
         bar.close()
     if not arguments.quiet:
         print(f"{len(files)} exposures and their truth in {arguments.out}")
+    return EXIT_OK
+
+
+def _grade(arguments: argparse.Namespace, cancel: Any) -> int:
+    from drizzlewb.training.grade import grade
+
+    marks = grade(arguments.folder, arguments.truth)
+    cancel.check()
+    for row in marks.rows:
+        print(f"{row.verdict:10s}  {row.part:16s}  {row.name:32s}  {row.words}")
+    print(", ".join(f"{n} {verdict}" for verdict, n in marks.counts.items()))
+    if arguments.json:
+        arguments.json.write_text(marks.to_json(), encoding="utf-8")
+    if arguments.report:
+        marks.write_report(arguments.report)
     return EXIT_OK
 
 
