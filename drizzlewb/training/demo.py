@@ -127,7 +127,7 @@ def demo(
             cancel=cancel,
             **keywords,
         )
-    marks = grade(out)
+    marks = grade(out, products=tuple(products.values()))
     marks.write_report(out / "report.html")
     (out / "grade.json").write_text(marks.to_json(), encoding="utf-8")
     return Demo(solution, products, marks, out / "report.html")
