@@ -3,7 +3,8 @@
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from drizzlewb.exposure import Exposure
 from drizzlewb.grid import OutputGrid, output_grid
 from drizzlewb.kernels.transform import PackedWCS
 from drizzlewb.parameters import ReduceParameters
+from drizzlewb.steps.sky_user import read_mask_catalog
 
 __all__ = ["array_keys", "check_plan", "final_grid", "read_grid", "separate_grid"]
 
@@ -129,14 +131,36 @@ def _grid_identity(grid: OutputGrid) -> list:
     return [grid.digest()]
 
 
+def _named_files(exposures: Sequence[Exposure], parameters: ReduceParameters) -> dict[str, list]:
+    """Files that parameters name, with size and time: they may be edited under the same name."""
+    p = parameters.sky
+    sky = [p.skyfile] if p.skysub else [p.skyuser.strip()[1:]] if p.skyuser.strip().startswith("@") else []
+    if p.skysub and p.skymask_cat.strip():
+        folder = Path(p.skymask_cat).parent
+        masks = [mask for entry in read_mask_catalog(p.skymask_cat.strip()) for mask in entry.masks if mask]
+        sky += [p.skymask_cat.strip(), *(name for name, _ in masks), *(folder / name for name, _ in masks)]
+    weights = [e.weight_map for e in exposures] if parameters.final.final_wht_type == "IVM" else []
+    return {"sky": _states(sky), "weights": _states(weights)}
+
+
+def _states(names: Iterable[str | Path]) -> list:
+    found = []
+    for path in (Path(name) for name in names if str(name)):
+        if path.is_file():
+            state = path.stat()
+            found.append([str(path), state.st_size, state.st_mtime_ns])
+    return found
+
+
 def array_keys(
     exposures: Sequence[Exposure], parameters: ReduceParameters, separate: OutputGrid, final: OutputGrid
 ) -> dict[str, str]:
     """Keys of the pre-pass and the three arrays: equal keys mean equal pixels.
 
     A key is a hash of what feeds an array: exposure identities (path, size, mtime), their WCS, the
-    parameters declared as feeding it, and the key upstream. So a change of ``driz_cr_snr`` leaves the
-    median's key as it was, and a change of ``final_pixfrac`` leaves both.
+    parameters declared as feeding it, identities of the files that these name, and the key upstream.
+    So a change of ``driz_cr_snr`` leaves the median's key as it was, and a change of ``final_pixfrac``
+    leaves both.
 
     Returns
     -------
@@ -149,13 +173,18 @@ def array_keys(
         text = json.dumps(parts, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
+    named = _named_files(exposures, parameters)
     keys = {
         "prepass": key(
-            inputs, parameters.feeding("static"), parameters.feeding("sky"), parameters.separate.driz_sep_bits
+            inputs,
+            parameters.feeding("static"),
+            parameters.feeding("sky"),
+            parameters.separate.driz_sep_bits,
+            named["sky"],
         )
     }
     keys["median"] = key(keys["prepass"], parameters.feeding("median"), _grid_identity(separate))
     keys["crmask"] = key(keys["median"], parameters.feeding("crmask"))
     upstream = keys["crmask"] if parameters.cosmicray.driz_cr else keys["prepass"]
-    keys["product"] = key(upstream, parameters.feeding("product"), _grid_identity(final))
+    keys["product"] = key(upstream, parameters.feeding("product"), _grid_identity(final), named["weights"])
     return keys
