@@ -30,7 +30,9 @@ __all__ = ["Reduction"]
 
 log = logging.getLogger(__name__)
 
-LARGEST_SIDE = 1024  # px; larger tiles gain nothing and fall out of the processor's cache
+# px; larger tiles gain nothing. No multiple of 512: rows of float64 that lie a multiple of 4096 bytes apart
+# compete for the same lines of the processor's cache.
+LARGEST_SIDE = 1000
 SMALLEST_SIDE = 128
 CRMASK_SIDE = 1024
 
@@ -175,7 +177,9 @@ class Reduction:
     def _side(self, per_pixel: int) -> int:
         """Tile side from the memory budget: budget / (bytes per pixel × tiles in flight)."""
         area = self.parameters.extra.memory_budget_mb * 1e6 / (per_pixel * self.threads)
-        side = int(np.sqrt(area)) // 64 * 64
+        side = int(np.sqrt(area)) // 8 * 8
+        if side % 512 == 0:
+            side -= 8
         return int(np.clip(side, SMALLEST_SIDE, LARGEST_SIDE))
 
     @contextmanager
