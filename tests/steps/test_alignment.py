@@ -328,50 +328,6 @@ class TestRealPointings:
             assert ((offsets > 10) & (offsets < 35)).all()
 
 
-def true_errors(folder, solution):
-    """Rms over 9 x 9 points a chip of true minus fitted, the reference's own rigid offset removed, px."""
-    from drizzlewb.training.truth import read_truth
-
-    plane = solution.plane
-    errors = {}
-    rigid = None
-    for e in solution.exposures:
-        truth = read_truth(folder / f"{e.rootname}_truth.fits")
-        parts = []
-        for chip, wcs in zip(e.chips, truth.wcs, strict=True):
-            ny, nx = chip.shape
-            y, x = np.meshgrid(np.linspace(0, ny - 1, 9), np.linspace(0, nx - 1, 9), indexing="ij")
-            parts.append(np.column_stack(plane.sky_to_pixel(*wcs.all_pix2world(x.ravel(), y.ravel(), 0))))
-        true, fitted = np.concatenate(parts), on_plane(e, plane)
-        if rigid is None:
-            rigid = fit_linear(true, fitted, "rshift")
-        errors[e.rootname] = np.sqrt(((true - rigid.predict(fitted)) ** 2).sum(1).mean())
-    return errors
-
-
-def test_truth_tiny(tiny_set):
-    """All twelve of the smallest set; 130 stars a frame."""
-    exposures = read_exposures(str(tiny_set / "j8ny0*_flc.fits"))
-    solution = align(exposures, parameters(threshold=100.0))
-    assert (solution.table["status"] != "refused").all()
-    errors = true_errors(tiny_set, solution)
-    assert max(v for k, v in errors.items() if k.startswith("j8ny01")) < 0.01
-    assert max(errors.values()) < 0.03
-    second = [a for a in solution.alignments if a.rootname.startswith("j8ny02")]
-    assert all(9 < np.hypot(*a.fit.shift) < 13 for a in second)
-
-
-@pytest.mark.long
-def test_truth_small(tmp_path):
-    from drizzlewb.training.simulate import simulate
-
-    simulate(tmp_path, size="small")
-    solution = align(read_exposures(str(tmp_path / "j8ny0*_flc.fits")), parameters(threshold=100.0))
-    assert (solution.table["status"] != "refused").all()
-    errors = true_errors(tmp_path, solution)
-    assert max(v for k, v in errors.items() if k.startswith("j8ny01")) < 0.002
-
-
 def test_plane_of_the_reference(three):
     solution = align(three, parameters())
     assert solution.plane == output_grid(three[0].chips)
