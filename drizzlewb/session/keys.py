@@ -1,0 +1,114 @@
+"""Keys: what a result was made from, so that staleness is derived and never stored."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from drizzlewb.exposure import Exposure
+from drizzlewb.grid import OutputGrid, output_grid
+from drizzlewb.kernels.transform import PackedWCS
+from drizzlewb.parameters import ReduceParameters
+from drizzlewb.reduction.inputs import as_asked
+from drizzlewb.reduction.plan import array_keys, check_plan, final_grid, separate_grid
+from drizzlewb.reduction.record import distortion_digest
+from drizzlewb.session.state import AlignmentPlan
+
+__all__ = ["ALIGNMENT_STEPS", "PRODUCT_STEPS", "ProductKeys", "alignment_keys", "product_keys"]
+
+ALIGNMENT_STEPS = ("sources", "solution")
+PRODUCT_STEPS = ("sky", "median", "crmask", "product")
+
+_FILES = ("build", "keep", "rules_file", "crbit")
+"""Parameters that change no pixel of the product, but the files that are written."""
+
+
+def _key(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class ProductKeys:
+    """Keys of one product as it is set now.
+
+    Attributes
+    ----------
+    steps : mapping
+        Step to key.
+    pixels : str
+        Key of the product's pixels, whatever files hold them: that of previews.
+    grid : OutputGrid
+        Final grid.
+    off : tuple of str
+        Steps that the parameters switch off.
+    """
+
+    steps: Mapping[str, str]
+    pixels: str
+    grid: OutputGrid
+    off: tuple[str, ...] = ()
+
+
+def product_keys(
+    exposures: Sequence[Exposure], parameters: ReduceParameters, reference: OutputGrid | None = None
+) -> ProductKeys:
+    """Keys of a product.
+
+    Parameters
+    ----------
+    exposures : sequence of Exposure
+        Its stack, with the accepted WCS and the drawn masks.
+    parameters : ReduceParameters
+    reference : OutputGrid, optional
+        Grid of the product that ``final_refimage`` names.
+
+    Raises
+    ------
+    DataError, ParameterError
+        The reduction cannot be made; see `drizzlewb.reduction.engine.Reduction`.
+    """
+    asked = as_asked(exposures, parameters)
+    check_plan(asked, parameters)
+    if reference is None:
+        grid = final_grid(asked, parameters)
+    else:
+        section = parameters.final_grid
+        names = ("rot", "scale", "ra", "dec", "outnx", "outny", "crpix1", "crpix2")
+        chips = [chip for exposure in asked for chip in exposure.chips]
+        values: dict[str, Any] = {name: getattr(section, f"final_{name}") for name in names}
+        grid = output_grid(chips, wcs=section.final_wcs, refimage=reference, **values)
+    keys = array_keys(asked, parameters, separate_grid(asked, parameters), grid)
+    files = {name: parameters[name] for name in _FILES}
+    off = []
+    if not parameters.cosmicray.driz_cr:
+        off.append("crmask")
+        if not parameters.median.median:
+            off.append("median")
+    steps = {
+        "sky": _key(keys["prepass"], parameters.final.final_wht_type == "IVM"),
+        "median": keys["median"],
+        "crmask": keys["crmask"],
+        "product": _key(keys["product"], files),
+    }
+    return ProductKeys(steps, keys["product"], grid, tuple(off))
+
+
+def alignment_keys(exposures: Sequence[Exposure], plan: AlignmentPlan) -> dict[str, str]:
+    """Keys of the alignment's steps: sources, and the solution with what was brushed out.
+
+    Parameters
+    ----------
+    exposures : sequence of Exposure
+        In the order of alignment, with the WCS that they came with.
+    plan : AlignmentPlan
+    """
+    inputs = [[e.rootname, e.identity, [_wcs(chip.wcs) for chip in e.chips]] for e in exposures]
+    p = plan.parameters
+    sources = _key(inputs, p.feeding("sources"), p.feeding("refsources"), bool(p.general.refimage.strip()))
+    solution = _key(sources, p.feeding("solution"), sorted(map(str, plan.rejected)))
+    return {"sources": sources, "solution": solution}
+
+
+def _wcs(wcs: PackedWCS) -> list[Any]:
+    return [wcs.crval.tolist(), wcs.cd.tolist(), distortion_digest(wcs)]

@@ -1,0 +1,506 @@
+"""The session's work: what runs, what it made, and the one place where results come in."""
+
+import dataclasses
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drizzlewb.errors import Cancelled, DataError, DrizzlewbError, ParameterError
+from drizzlewb.exposure import Exposure
+from drizzlewb.grid import Region
+from drizzlewb.products.aligned import AlignedSolution
+from drizzlewb.reduction.engine import Reduction
+from drizzlewb.reduction.prepass import PrePass
+from drizzlewb.reduction.run import Cutout
+from drizzlewb.session.cache import Result
+from drizzlewb.session.derived import StepStatus
+from drizzlewb.session.files import recall
+from drizzlewb.session.keys import ALIGNMENT_STEPS, PRODUCT_STEPS, ProductKeys
+from drizzlewb.session.making import Makers, ProductJob
+from drizzlewb.session.work import Handle, Worker
+
+if TYPE_CHECKING:
+    from drizzlewb.session.session import Session
+
+__all__ = ["Runs", "Shown"]
+
+log = logging.getLogger(__name__)
+
+_PREPASSES = 4
+_REDUCTIONS = 3
+_PROGRESS_S = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A preview that is shown.
+
+    Attributes
+    ----------
+    product : str
+    cutout : Cutout
+    fresh : bool
+        Whether it was made for the present parameters.
+    """
+
+    product: str
+    cutout: Cutout = dataclasses.field(repr=False)
+    fresh: bool = True
+
+
+class Runs:
+    """Work of one session and what came of it.
+
+    Parameters
+    ----------
+    session : Session
+    makers : Makers
+        Who does the work.
+    """
+
+    def __init__(self, session: "Session", makers: Makers) -> None:
+        self.session = session
+        self.makers = makers
+        self._long = Worker("drizzlewb-run")
+        self._quick = Worker("drizzlewb-preview", newest_wins=True)
+        self._made: dict[tuple[str, str], str] = {}  # (where, step) -> key of the last result that came in
+        self._errors: dict[tuple[str, str], str] = {}  # (step, key) -> sentence
+        self._prepasses: OrderedDict[str, PrePass] = OrderedDict()
+        self._reductions: OrderedDict[str, Reduction] = OrderedDict()
+        self._regions: dict[str, Region] = {}  # product -> region that is shown
+        self._previews: dict[str, Cutout] = {}  # product -> last preview that was shown
+        self._wanted: dict[int, dict[str, str]] = {}  # id of a handle -> step to key, while it runs
+        self._applied: list[AlignedSolution] = []
+        self._last_progress = 0.0
+
+    # ---------------------------------------------------------------- what is known
+    @property
+    def handles(self) -> list[Handle]:
+        """Work that runs or waits."""
+        return [h for worker in (self._long, self._quick) for h in worker.handles if not h.over]
+
+    def cancel(self) -> None:
+        """Stop all work."""
+        for handle in self.handles:
+            handle.cancel()
+
+    def renamed(self, old: str, new: str) -> None:
+        """Let what is known of a product follow its name; the old name keeps it for undo."""
+        for table in (self._regions, self._previews):
+            if old in table:
+                table[new] = table[old]  # type: ignore[index]
+        for (where, step), key in list(self._made.items()):
+            if where == old:
+                self._made[new, step] = key
+
+    def keys_of(self, where: str) -> dict[str, str]:
+        """Step to key of a product or of the alignment, as they are set now."""
+        derived = self.session.derived
+        return derived.alignment() if where == "alignment" else dict(derived.product(where).steps)
+
+    def result(self, where: str, step: str) -> Any:
+        """Fresh value of a step, or None."""
+        try:
+            key = self.keys_of(where).get(step)
+        except DrizzlewbError:
+            return None
+        if key is None:
+            steps = ALIGNMENT_STEPS if where == "alignment" else PRODUCT_STEPS
+            msg = f"There is no step {step!r} of {where}: expected one of {', '.join(steps)}."
+            raise ParameterError(msg)
+        found = self.session.cache.get(step, key)
+        return None if found is None else found.value
+
+    def statuses(self) -> tuple[StepStatus, ...]:
+        """How every step stands."""
+        found = []
+        if self.session.derived.exposures:
+            found += [self._status("alignment", step) for step in ALIGNMENT_STEPS]
+        for name in self.session.state.names:
+            found += [self._status(name, step) for step in PRODUCT_STEPS]
+        return tuple(found)
+
+    def _status(self, where: str, step: str) -> StepStatus:
+        try:
+            if where == "alignment":
+                key, off = self.session.derived.alignment()[step], False
+            else:
+                keys = self.session.derived.product(where)
+                key, off = keys.steps[step], step in keys.off
+        except DrizzlewbError as error:
+            return StepStatus(where, step, "failed", str(error))
+        cache = self.session.cache
+        if off:
+            return StepStatus(where, step, "off", key=key)
+        if step == "product" and not cache.has(step, key):
+            again = recall(cache, key)
+            if again is not None:
+                cache.put(Result(step, key, again))
+        if cache.has(step, key):
+            return StepStatus(where, step, "done", key=key)
+        if any(h.where == where and self._wanted.get(id(h), {}).get(step) == key for h in self.handles):
+            return StepStatus(where, step, "running", key=key)
+        if (step, key) in self._errors:
+            return StepStatus(where, step, "failed", self._errors[step, key], key)
+        return StepStatus(where, step, "stale" if (where, step) in self._made else "empty", key=key)
+
+    def shown(self) -> dict[str, Shown]:
+        """Previews to show: those of the present parameters where they are there."""
+        found = {}
+        for name in self.session.state.names:
+            region, cutout = self._regions.get(name), self._previews.get(name)
+            fresh = False
+            if region is not None:
+                try:
+                    key = _preview_key(self.session.derived.product(name), region)
+                except DrizzlewbError:
+                    key = ""
+                cached = self.session.cache.get("preview", key)
+                if cached is not None:
+                    cutout, fresh = cached.value, True
+                    self._previews[name] = cutout
+            if cutout is not None:
+                old = self.session.shown.get(name)
+                same = old is not None and old.cutout is cutout and old.fresh == fresh
+                found[name] = old if same else Shown(name, cutout, fresh)
+        return found
+
+    def _pinned(self) -> set[str]:
+        """Keys that the present state, or running work, needs."""
+        keys = {status.key for status in self.statuses()}
+        for wanted in self._wanted.values():
+            keys |= set(wanted.values())
+        return keys
+
+    # ---------------------------------------------------------------- asking for work
+    def align(self) -> Handle:
+        """See `Session.align`."""
+        session = self.session
+        with session.lock:
+            exposures, plan = session.derived.members(), session.state.alignment
+            keys = session.derived.alignment()
+            done = self.result("alignment", "solution")
+            if done is not None:
+                return _done("align", "alignment", ALIGNMENT_STEPS, done)
+            sources = self.result("alignment", "sources")
+
+            def work(handle: Handle, note: Callable[[str], None]) -> tuple[Any, list[Result]]:
+                note("sources" if sources is None else "solution")
+                solution, found = self.makers.align(exposures, plan, sources, handle)
+                return solution, [
+                    Result("sources", keys["sources"], found),
+                    Result("solution", keys["solution"], solution),
+                ]
+
+            return self._submit(self._long, "align", "alignment", ALIGNMENT_STEPS, keys, work)
+
+    def run(self, name: str, step: str) -> Handle:
+        """See `Session.run`."""
+        if step not in PRODUCT_STEPS:
+            msg = f"There is no step {step!r}: expected one of {', '.join(PRODUCT_STEPS)}."
+            raise ParameterError(msg)
+        steps = PRODUCT_STEPS[: PRODUCT_STEPS.index(step) + 1]
+        session = self.session
+        with session.lock:
+            session.derived.forget_errors()
+            try:
+                keys = session.derived.product(name)
+                job = self._job(name, keys)
+            except DrizzlewbError as error:
+                session.publish()
+                return _failed("run", name, steps, error)
+            found = self.result(name, step)
+            if found is not None:
+                session.cache.touch(keys.steps[step])
+                return _done("run", name, steps, found)
+
+            def work(handle: Handle, note: Callable[[str], None]) -> tuple[Any, list[Result]]:
+                return self._make(job, keys, steps, handle, note)
+
+            wanted = {s: keys.steps[s] for s in steps if s not in keys.off}
+            return self._submit(self._long, "run", name, steps, wanted, work)
+
+    def _make(
+        self,
+        job: ProductJob,
+        keys: ProductKeys,
+        steps: tuple[str, ...],
+        handle: Handle,
+        note: Callable[[str], None],
+    ) -> tuple[Any, list[Result]]:
+        """Make the steps of a product, in the worker's thread."""
+        results = []
+        value: Any = None
+        reduction: Any = None
+        for step in steps:
+            if step in keys.off:
+                continue
+            note(step)
+            started = time.perf_counter()
+            if reduction is None:
+                reduction = self.makers.reduction(self._with_prepass(job, keys), handle)
+                self._keep_prepass(keys, reduction)
+            if step == "sky":
+                value = reduction.prepare()
+            elif step == "median":
+                self.makers.median(reduction)
+                value = reduction
+            elif step == "crmask":
+                self.makers.masks(reduction)
+                value = reduction
+            else:
+                value = self.makers.product(job, reduction)
+            results.append(Result(step, keys.steps[step], value, time.perf_counter() - started))
+        return value, results
+
+    def preview(
+        self,
+        name: str,
+        center: tuple[float, float] | None,
+        size: int | tuple[int, int] | None,
+        region: Region | None,
+    ) -> Handle:
+        """See `Session.preview`."""
+        session = self.session
+        with session.lock:
+            try:
+                keys = session.derived.product(name)
+                region = self._region(keys, center, size, region)
+                job = self._job(name, keys)
+            except DrizzlewbError as error:
+                session.publish()
+                return _failed("preview", name, ("preview",), error)
+            key = _preview_key(keys, region)
+            self._regions[name] = region
+            cached = session.cache.get("preview", key)
+            if cached is not None:
+                for old in self._quick.handles:
+                    old.drop("superseded")
+                session.publish()
+                return _done("preview", name, ("preview",), cached.value)
+
+            def work(handle: Handle, note: Callable[[str], None]) -> tuple[Any, list[Result]]:
+                note("preview")
+                started = time.perf_counter()
+                cutout = self.makers.preview(self._reduction(job, keys, handle), region)
+                return cutout, [Result("preview", key, cutout, time.perf_counter() - started)]
+
+            return self._submit(self._quick, "preview", name, ("preview",), {"preview": key}, work)
+
+    def _region(
+        self,
+        keys: ProductKeys,
+        center: tuple[float, float] | None,
+        size: int | tuple[int, int] | None,
+        region: Region | None,
+    ) -> Region:
+        grid, selection = keys.grid, self.session.selection
+        if region is None:
+            center = center if center is not None else selection.center
+            size = size if size is not None else selection.size
+            ny, nx = (size, size) if isinstance(size, int) else size
+            if center is not None:
+                return grid.region_around(*center, (ny, nx))
+            y0, x0 = (grid.shape[0] - ny) // 2, (grid.shape[1] - nx) // 2
+            region = Region(y0, y0 + ny, x0, x0 + nx)
+        region = Region(*region).clip(grid.shape)
+        if region.empty:
+            msg = f"The region asked for lies outside the output grid, whose shape (y, x) is {grid.shape}."
+            raise DataError(msg)
+        return region
+
+    def _job(self, name: str, keys: ProductKeys) -> ProductJob:
+        session, state = self.session, self.session.state
+        plan = state.product(name)
+        parameters = plan.parameters.replace(update_inputs=False, output=plan.stem)
+        other = state.reference_of(plan)
+        exposures = session.derived.stack(plan)
+        if other:
+            # The record and exported scripts name the other product's file; the grid is taken as it is.
+            suffix = session.derived.exposure(state.product(other).members[0]).product_suffix
+            end = f"{suffix}.fits" if state.product(other).parameters.general.build else f"{suffix}_sci.fits"
+            parameters = parameters.replace(final_refimage=f"{state.product(other).stem}_{end}")
+        return ProductJob(
+            name,
+            plan.stem,
+            exposures,
+            parameters,
+            keys.grid,
+            session.cache.arrays,
+            session.cache.product_folder(keys.steps["product"]),
+            self._decisions(plan.members, exposures),
+        )
+
+    def _decisions(self, members: Sequence[str], exposures: Sequence[Exposure]) -> dict[str, Any]:
+        """What was decided by hand and bears on a product, for its record."""
+        state = self.session.state
+        decisions: dict[str, Any] = {}
+        masks = [m.to_dict() for m in state.masks if m.exposure in members]
+        if masks:
+            decisions["masks"] = masks
+        accepted = state.alignment.accepted
+        if accepted is not None and any(c.exposure in members for c in accepted.chips):
+            decisions["alignment"] = {
+                "accepted": sorted({c.exposure for c in accepted.chips if c.exposure in members}),
+                "reference": accepted.reference,
+                "rejected_stars": [dataclasses.asdict(star) for star in state.alignment.rejected],
+            }
+        return decisions
+
+    # ---------------------------------------------------------------- in the worker's thread
+    def _with_prepass(self, job: ProductJob, keys: ProductKeys) -> ProductJob:
+        with self.session.lock:
+            return dataclasses.replace(job, prepass=self._prepasses.get(keys.steps["sky"]))
+
+    def _keep_prepass(self, keys: ProductKeys, reduction: Reduction) -> None:
+        prepass = reduction.prepare()
+        with self.session.lock:
+            self._prepasses[keys.steps["sky"]] = prepass
+            self._prepasses.move_to_end(keys.steps["sky"])
+            while len(self._prepasses) > _PREPASSES:
+                self._prepasses.popitem(last=False)
+
+    def _reduction(self, job: ProductJob, keys: ProductKeys, handle: Handle) -> Reduction:
+        """Reduction of a preview: the one before if only the region changed. One thread calls this."""
+        reduction = self._reductions.get(keys.pixels)
+        if reduction is None:
+            reduction = self.makers.reduction(self._with_prepass(job, keys), handle)
+            self._keep_prepass(keys, reduction)
+            self._reductions[keys.pixels] = reduction
+            while len(self._reductions) > _REDUCTIONS:
+                self._reductions.popitem(last=False)
+        self._reductions.move_to_end(keys.pixels)
+        reduction.cancel, reduction.progress = handle.cancelling, handle.report
+        return reduction
+
+    def _submit(
+        self,
+        worker: Worker,
+        kind: str,
+        where: str,
+        steps: tuple[str, ...],
+        wanted: dict[str, str],
+        work: Callable[[Handle, Callable[[str], None]], tuple[Any, list[Result]]],
+    ) -> Handle:
+        at = [steps[0]]
+
+        def note(step: str) -> None:
+            at[0] = step
+
+        def do(handle: Handle) -> Any:
+            try:
+                value, results = work(handle, note)
+            except Cancelled:
+                raise
+            except Exception as error:
+                self._fail(handle, at[0], wanted.get(at[0], ""), error)
+                raise
+            self.commit(handle, results, value)
+            return value
+
+        handle = Handle(kind, where, steps, do)
+        for step in wanted:
+            self._errors.pop((step, wanted[step]), None)  # it is tried again
+        self._wanted[id(handle)] = wanted
+        handle.on_change(self._changed)
+        worker.submit(handle)
+        self.session.publish()
+        return handle
+
+    def commit(self, handle: Handle, results: Sequence[Result], value: Any) -> None:
+        """Take results in: the only place where they come into the session.
+
+        A result of parameters that are no longer set is kept and not shown. Of cancelled work nothing is
+        kept.
+
+        Raises
+        ------
+        Cancelled
+            The handle was cancelled or superseded meanwhile.
+        """
+        with self.session.lock:
+            if not handle.settle("done", value):
+                msg = f"{handle!r}: its result is not taken in."
+                raise Cancelled(msg)
+            self._wanted.pop(id(handle), None)
+            pinned = self._pinned()
+            for result in results:
+                if result.value is None:
+                    continue
+                self.session.cache.put(result, pinned)
+                self._errors.pop((result.step, result.key), None)
+                if result.step != "preview":
+                    self._made[handle.where, result.step] = result.key
+            if handle.kind == "run":
+                self.session.cache.tidy(pinned)
+            self.session.publish()
+
+    def _fail(self, handle: Handle, step: str, key: str, error: Exception) -> None:
+        """Keep an error as the readable result of a step."""
+        if isinstance(error, DrizzlewbError):
+            sentence = str(error)
+        else:
+            sentence = f"this is a failure of drizzlewb itself: {type(error).__name__}: {error}"
+            log.error("%r failed", handle, exc_info=error)
+        with self.session.lock:
+            if handle.settle("failed", error=error):
+                self._wanted.pop(id(handle), None)
+                self._errors[step, key] = sentence
+                self.session.publish()
+
+    def _changed(self, handle: Handle) -> None:
+        """Follow a handle: its progress, and its end."""
+        session = self.session
+        if handle.state == "running":
+            now = time.monotonic()
+            if handle.kind == "preview" or now - self._last_progress < _PROGRESS_S:
+                return
+            self._last_progress = now
+            with session.lock:
+                session.set_trait("progress", handle.progress)
+            return
+        with session.lock:
+            if handle.over:
+                self._wanted.pop(id(handle), None)
+                if not self.handles:
+                    session.set_trait("progress", ())
+            session.publish()
+
+    # ---------------------------------------------------------------- the user's files
+    def apply_alignment(self, folder: str | Path | None, keywords: dict[str, Any]) -> list[Any]:
+        """See `Session.apply_alignment`."""
+        session = self.session
+        with session.lock:
+            solution = session.solution
+            if solution is None:
+                msg = "There is no alignment for the present parameters: align first."
+                raise DataError(msg)
+            keywords.setdefault("shiftfile", session.alignment_parameters.shiftfile)
+            try:
+                changes = solution.apply(folder=folder, **keywords)
+            finally:
+                session.reload()
+            return changes
+
+
+def _preview_key(keys: ProductKeys, region: Region) -> str:
+    return f"{keys.pixels}:{tuple(region)}"
+
+
+def _done(kind: str, where: str, steps: tuple[str, ...], value: Any) -> Handle:
+    """Work that need not be done: its result is there."""
+    handle = Handle(kind, where, steps, lambda _: value)
+    handle.run()
+    return handle
+
+
+def _failed(kind: str, where: str, steps: tuple[str, ...], error: Exception) -> Handle:
+    """Work that cannot begin."""
+    handle = Handle(kind, where, steps, lambda _: None)
+    handle.settle("failed", error=error)
+    handle.run()
+    return handle
