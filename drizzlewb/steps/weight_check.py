@@ -235,9 +235,10 @@ def overall(bins: Table) -> tuple[str, str]:
             else f" of magnitude {worst['bright']:.0f} to {worst['faint']:.0f}"
         )
         return "fail", (
-            f"Sources are imprinted on the weights: {100 * worst['excess']:.1f} ± {100 * worst['error']:.1f} % "
-            f"more of {worst['stars']} star cores{where} lost weight than blank places. The cosmic-ray step rejects "
-            "star cores: check the alignment first, then raise driz_cr_scale."
+            f"Sources are imprinted on the weights: {100 * worst['excess']:.1f} ± "
+            f"{100 * worst['error']:.1f} % "
+            f"more of {worst['stars']} star cores{where} lost weight than blank places. "
+            "The cosmic-ray step rejects star cores: check the alignment first, then raise driz_cr_scale."
         )
     whole = bins[-1]
     if whole["verdict"] == "not graded":

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from astropy.utils.exceptions import AstropyUserWarning
 from numpy.typing import NDArray
 
 from drizzlewb import distortion
 from drizzlewb.exposure import Exposure
 from drizzlewb.training.truth import ExposureTruth
 
-__all__ = ["AlignmentError", "alignment_errors", "star_offsets"]
+__all__ = ["AlignmentError", "StarOffset", "alignment_errors", "star_offsets"]
 
 NODES = 9  # along each side of a chip
-BOX = 3  # half a side of the box in which a star is centred, native pixels
+BOX = 2  # half a side of the box in which a star is centred, native pixels
 
 
 class AlignmentError(NamedTuple):
@@ -36,6 +38,19 @@ class AlignmentError(NamedTuple):
     max_px: float
     rms_mas: float
     max_mas: float
+
+
+class StarOffset(NamedTuple):
+    """Median offset of stars from where a WCS puts them, and its error, native pixels (NaN: too few).
+
+    `found` : stars with their brightest pixel within 1 px of that place; `looked` : stars looked for.
+    """
+
+    x: float
+    y: float
+    error: float
+    found: int
+    looked: int
 
 
 def _offsets(exposure: Exposure, truth: ExposureTruth) -> tuple[NDArray, ...]:
@@ -117,7 +132,7 @@ def _rms(values: NDArray) -> float:
 
 def star_offsets(
     exposures: Sequence[Exposure], ra: NDArray[np.float64], dec: NDArray[np.float64], bits: int
-) -> dict[str, tuple[float, float, float, int]]:
+) -> dict[str, StarOffset]:
     """Where stars fall in each exposure beside where its WCS puts them.
 
     Parameters
@@ -132,14 +147,14 @@ def star_offsets(
     Returns
     -------
     dict
-        By rootname: median offset (x, y) in native pixels, its error, number of stars. A star is centred by a
-        parabola through its brightest pixel and the neighbours; the pixel phase's error averages out.
+        `StarOffset` by rootname. A star is centred by a parabola through its brightest pixel and the
+        neighbours; the pixel phase's error averages out.
     """
     from photutils.centroids import centroid_quadratic
 
     out = {}
     for exposure in exposures:
-        found = []
+        found, looked = [], 0
         for chip in exposure.chips:
             ny, nx = chip.shape
             x, y = distortion.sky_to_pixel(chip.wcs, ra, dec)
@@ -155,15 +170,22 @@ def star_offsets(
                 data = sci[cut].astype(float)
                 if not good[cut].all() or not np.isfinite(data).all():
                     continue
-                cx, cy = centroid_quadratic(data, xpeak=BOX, ypeak=BOX, fit_boxsize=3, search_boxsize=5)
+                looked += 1
+                top = np.unravel_index(np.argmax(data), data.shape)
+                if min(top) == 0 or max(top) == 2 * BOX:
+                    continue  # the star is not here, or outshone by a neighbour or a cosmic ray
+                with warnings.catch_warnings():
+                    # It says by a warning, too, what NaN says: no maximum there.
+                    warnings.simplefilter("ignore", AstropyUserWarning)
+                    cx, cy = centroid_quadratic(data, fit_boxsize=3)
                 if math.isfinite(cx) and math.isfinite(cy):
                     found.append((i - BOX + cx - px, j - BOX + cy - py))
         offsets = np.array(found).reshape(-1, 2)
         if len(offsets) < 3:
-            out[exposure.rootname] = (math.nan, math.nan, math.nan, len(offsets))
+            out[exposure.rootname] = StarOffset(math.nan, math.nan, math.nan, len(offsets), looked)
             continue
         middle = np.median(offsets, axis=0)
         spread = 1.4826 * np.median(np.abs(offsets - middle), axis=0)
         error = 1.25 * float(np.hypot(*spread)) / math.sqrt(2 * len(offsets))
-        out[exposure.rootname] = (float(middle[0]), float(middle[1]), error, len(offsets))
+        out[exposure.rootname] = StarOffset(float(middle[0]), float(middle[1]), error, len(offsets), looked)
     return out

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from drizzlewb.training.alignment_error import AlignmentError
+from drizzlewb.training.alignment_error import AlignmentError, StarOffset
 from drizzlewb.training.delivery import Delivered, Delivery
 from drizzlewb.training.known import Known
 from drizzlewb.training.roles import OPTIMISED, Role, filter_in_name
@@ -17,6 +17,7 @@ __all__ = ["alignment_rows", "grid_row", "product_rows", "reference_exposure", "
 
 ALIGNED_PX, WELL_ALIGNED_PX = 0.10, 0.05
 GRID_TOLERANCE_PX = 1e-3
+LEAST_LOOKED, LOST_SHARE = 10, 0.4  # stars sought without truth; of which fewer are found, they lie elsewhere
 PART1 = "1 alignment"
 
 
@@ -39,7 +40,7 @@ def alignment_rows(
     delivery: Delivery,
     known: Known | None,
     errors: Mapping[str, AlignmentError],
-    offsets: Mapping[str, tuple[float, float, float, int]],
+    offsets: Mapping[str, StarOffset],
     reference: str,
 ) -> list[Row]:
     """Exercise 1: all exposures aligned; shift file and log present."""
@@ -104,7 +105,7 @@ def _error_rows(errors: Mapping[str, AlignmentError], delivery: Delivery, refere
     return [Row(PART1, "all exposures", verdict, words, value, 0.0, limit, "px", len(errors)), *rows]
 
 
-def _offset_rows(offsets: Mapping[str, tuple[float, float, float, int]], reference: str) -> list[Row]:
+def _offset_rows(offsets: Mapping[str, StarOffset], reference: str) -> list[Row]:
     """Without truth: where the stars of a product fall in each exposure."""
     limit = f"offset <= {ALIGNED_PX} px; good <= {WELL_ALIGNED_PX}"
     rows = [
@@ -113,11 +114,16 @@ def _offset_rows(offsets: Mapping[str, tuple[float, float, float, int]], referen
         )
     ]
     if reference not in offsets or not math.isfinite(offsets[reference][0]):
-        n = offsets[reference][3] if reference in offsets else 0
+        n = offsets[reference].found if reference in offsets else 0
         words = f"Only {n} stars of the reference exposure could be measured on a product."
         return [*rows, not_graded(PART1, "offsets of stars", words, number=n)]
-    x0, y0, e0, _ = offsets[reference]
-    for root, (x, y, e, n) in offsets.items():
+    x0, y0, e0 = offsets[reference][:3]
+    for root, (x, y, e, n, looked) in offsets.items():
+        if looked >= LEAST_LOOKED and n < LOST_SHARE * looked:
+            lost = f"{looked - n} of {looked} stars are not within 1 px of where its WCS puts them"
+            words = f"{root} is misaligned: {lost}."
+            rows.append(Row(PART1, root, FAIL, words, limit=limit, unit="px", number=looked))
+            continue
         if not math.isfinite(x):
             rows.append(not_graded(PART1, root, f"Only {n} stars could be measured.", number=n))
             continue

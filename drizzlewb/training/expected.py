@@ -7,6 +7,7 @@ well-dithered stack in the mean.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -84,7 +85,9 @@ def expected_scene(
         near = (x > -margin) & (y > -margin) & (x < nx + margin) & (y < ny + margin)
     galaxy = np.asarray(catalog["kind"]) == "galaxy"
     stars = np.flatnonzero(near & ~galaxy)
-    functions = _functions(f"{model.instrument}/{model.detector}", filter_name, to_output, pixfrac)
+    functions = _functions(
+        f"{model.instrument}/{model.detector}", filter_name, tuple(to_output.ravel().tolist()), pixfrac
+    )
     mix = _mix(catalog[stars], truth, model, size)
     image = np.zeros(grid.shape, np.float32)
     electrons = rate[stars] * exptime
@@ -118,10 +121,12 @@ def _jacobian(grid: OutputGrid, truth: ExposureTruth) -> NDArray[np.float64]:
     return total / len(truth.wcs)
 
 
+@functools.lru_cache(maxsize=4)
 def _functions(
-    detector: str, filter_name: str, to_output: NDArray[np.float64], pixfrac: float
+    detector: str, filter_name: str, jacobian: tuple[float, ...], pixfrac: float
 ) -> NDArray[np.float32]:
     """Effective point-spread functions on the output grid, `OVERSAMPLE` samples per output pixel."""
+    to_output = np.array(jacobian).reshape(2, 2)
     native = optics.point_spread(detector, filter_name)
     centre = native.shape[1] // 2
     scale = math.sqrt(abs(np.linalg.det(to_output)))

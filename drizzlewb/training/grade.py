@@ -23,7 +23,7 @@ import drizzlewb
 from drizzlewb.exposure import Exposure
 from drizzlewb.instruments import default_good_bits, detector
 from drizzlewb.products.drc import Product
-from drizzlewb.training.alignment_error import AlignmentError, alignment_errors, star_offsets
+from drizzlewb.training.alignment_error import AlignmentError, StarOffset, alignment_errors, star_offsets
 from drizzlewb.training.delivery import Delivered, Delivery, read_delivery
 from drizzlewb.training.exercises import alignment_rows, grid_row, product_rows, reference_exposure, tidy_row
 from drizzlewb.training.known import Known, find_truth, read_known
@@ -227,7 +227,10 @@ def grade(
     rows.append(width_row(f"FWHM optimised/basic, {blue}", pairs))
     for role in (first, second):
         if role.usable:
-            rows += [noise_row(role, looks[role.name]), sky_row(role, known, delivery.exposures)]
+            rows += [
+                noise_row(role, looks[role.name], _inputs(role.product, delivery)),
+                sky_row(role, known, delivery.exposures),
+            ]
     return Grade(
         delivery.folder, place, tuple(rows), errors, looks, rays, kept, pairs, delivery.exposures
     )  # fmt: skip
@@ -258,7 +261,7 @@ def _look(role: Role, delivery: Delivery, known: Known | None) -> Look:
     return look(role.product, inputs, known, rays)
 
 
-def _star_offsets(delivery: Delivery, looks: dict[str, Look]) -> dict[str, tuple[float, float, float, int]]:
+def _star_offsets(delivery: Delivery, looks: dict[str, Look]) -> dict[str, StarOffset]:
     """Offsets of the stars of a product in every exposure, both filters against the same product."""
     chosen = next((look for look in reversed(looks.values()) if look.x.size), None)
     if chosen is None or not delivery.exposures:

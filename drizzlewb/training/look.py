@@ -26,7 +26,6 @@ from drizzlewb.training.measure import (
     photometry_of_residuals,
     robust_sigma,
 )
-from drizzlewb.training.noise_theory import dithered_noise_factor
 
 __all__ = ["Look", "look"]
 
@@ -44,7 +43,7 @@ class Look:
     """What was measured on one product.
 
     `area` : full overlap; `blank` : sky in it; `level`, `noise` : of the sky; `factor` : theoretical R for
-    many dithers, `dithered` : for the stack's own (NaN without its exposures);
+    many dithers;
     `scene` : true scene or None; `residual` : product minus scene; `x`, `y`, `flux` : isolated unsaturated
     stars (flux true, or measured without truth) inside the overlap of most exposures, `clean` : those that no
     cosmic ray came near in any exposure (empty without truth); `photometry` : of those stars, or None.
@@ -57,7 +56,6 @@ class Look:
     level: float
     noise: Noise
     factor: float
-    dithered: float
     scene: Scene | None
     residual: NDArray[np.float32] | None
     x: NDArray[np.float64]
@@ -127,7 +125,6 @@ def look(
         weights = weigh(wht, area, most, *stars, empty)
     photometry, clean = None, np.zeros(x.size, bool)
     factor = noise_factor(ratio, pixfrac)
-    dithered = dithered_noise_factor(product.grid, exposures, pixfrac, area)
     if scene is not None and x.size and math.isfinite(noise.pixel):
         share = _share(count, most, x, y)
         seconds = product.exptime * share
@@ -139,7 +136,7 @@ def look(
             around = scipy.ndimage.binary_dilation(rays, reach)
             clean = ~around[np.rint(y).astype(int), np.rint(x).astype(int)]
     return Look(
-        product, area, blank, full, level, noise, factor, dithered, scene, residual, x, y, flux, clean,
+        product, area, blank, full, level, noise, factor, scene, residual, x, y, flux, clean,
         photometry, weights,
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ from drizzlewb.training.measure import BLOCK
 
 __all__ = ["dithered_noise_factor"]
 
-PATCH, PATCHES, SAMPLES = 48, 60, 5  # output pixels along a side, number, samples per pixel and axis
+PATCH, PATCHES, SAMPLES = 48, 40, 5  # output pixels along a side, number, samples per pixel and axis
 
 
 def dithered_noise_factor(

@@ -27,7 +27,8 @@ body { font: 15px/1.45 system-ui, sans-serif; color: #1d2126; background: #fff; 
 h1 { font-size: 1.5rem; margin-bottom: .2rem }
 h2 { font-size: 1.1rem; margin: 2rem 0 .4rem }
 table { border-collapse: collapse; width: 100%; font-size: .86rem }
-th, td { text-align: left; vertical-align: top; padding: .28rem .6rem .28rem 0; border-bottom: 1px solid #e4e7eb }
+th, td { text-align: left; vertical-align: top; padding: .28rem .6rem .28rem 0;
+  border-bottom: 1px solid #e4e7eb }
 td.num { white-space: nowrap; font-variant-numeric: tabular-nums }
 tr.part th { padding-top: 1rem; font-size: .95rem }
 .sum { color: #555c66 }

@@ -12,6 +12,7 @@ from drizzlewb.exposure import Exposure
 from drizzlewb.training.known import Known
 from drizzlewb.training.look import Look
 from drizzlewb.training.measure import robust_sigma, star_width
+from drizzlewb.training.noise_theory import dithered_noise_factor
 from drizzlewb.training.rays import SIGMAS, RayCount
 from drizzlewb.training.roles import Role
 from drizzlewb.training.rows import FAIL, GOOD, NOT_GRADED, PASS, Row, judge, not_graded
@@ -21,6 +22,7 @@ __all__ = ["noise_row", "photometry_rows", "rate_row", "ray_rows", "sky_row", "w
 PART = "science"
 BIAS_LIMIT, SCATTER_LIMIT, FWHM_LIMIT, NOISE_LIMIT, SKY_LIMIT = 0.005, 1.2, 0.97, 0.10, 0.02
 LEAST_STARS, LEAST_WIDTHS = 30, 50
+LEAST_BLANK = 0.6  # share of the field, for its noise to be measured without truth
 SLOPE_LIMIT = 0.01  # magnitudes from side to side
 # Completeness that passes and that is good, above 3, 5 and 10 sigma; a sound run of the peer on this
 # training set reaches 0.77, 0.89, 0.95.
@@ -291,17 +293,24 @@ def width_row(name: str, pairs: NDArray[np.float64] | None) -> Row:
     return Row(PART, name, PASS if value <= FWHM_LIMIT else FAIL, words, value, error, limit, "", n)
 
 
-def noise_row(role: Role, look: Look) -> Row:
-    """Correlated-noise factor beside theory."""
+def noise_row(role: Role, look: Look, exposures: Sequence[Exposure]) -> Row:
+    """Correlated-noise factor beside theory, that of the stack's own dithers if its exposures are there."""
     name, limit = f"noise factor, {role.name}", f"within {100 * NOISE_LIMIT:.0f} % of theory"
     if look.product.kernel not in ("square", "turbo", ""):
         return not_graded(PART, name, f"Theory is for square drops, not {look.product.kernel}.", limit=limit)
     noise = look.noise
+    share = np.count_nonzero(look.blank) / max(1, np.count_nonzero(look.area))
+    if look.scene is None and share < LEAST_BLANK:
+        words = f"Only {100 * share:.0f} % of the field is blank: its stars' wings are in the sky."
+        return not_graded(PART, name, words, limit=limit, number=noise.blocks)
     if not math.isfinite(noise.factor):
         return not_graded(
             PART, name, f"Only {noise.blocks} blocks of blank sky.", limit=limit, number=noise.blocks
         )
-    theory = look.dithered if math.isfinite(look.dithered) else look.factor
+    theory = look.factor
+    pixfrac = look.product.pixfrac
+    if exposures and pixfrac:
+        theory = dithered_noise_factor(look.product.grid, exposures, pixfrac, look.area)
     off, error = noise.factor / theory - 1, noise.factor_error / theory
     verdict = judge(abs(off), error, NOISE_LIMIT, NOISE_LIMIT / 2)
     words = (

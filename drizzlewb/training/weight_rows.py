@@ -100,7 +100,8 @@ def _saturation_rows(role: Role, look: Look) -> list[Row]:
 def bleed_flux(look: Look) -> NDArray[np.float64]:
     """Error of the flux of each bleeding star, star and bleed together; rows (error, x, y).
 
-    The error is relative to the truth. Only bleeds that lie whole inside the full overlap and do not run into the edge of a chip.
+    The error is relative to the truth. Only bleeds that lie whole inside the full overlap and do not run
+    into the edge of a chip.
     """
     scale = look.product.scale_arcsec
     touched = look.saturation.touched
