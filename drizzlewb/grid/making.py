@@ -16,8 +16,11 @@ __all__ = ["output_grid"]
 
 
 class _HasWCS(Protocol):
-    wcs: PackedWCS
-    shape: tuple[int, int]
+    @property
+    def wcs(self) -> PackedWCS: ...
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
 
 
 def output_grid(

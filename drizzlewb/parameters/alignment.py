@@ -77,7 +77,9 @@ class Header(Section):
     updatehdr: bool = param(
         False,
         meaning="write the fitted WCS into the input headers",
-        advice="Here only on acceptance: solution.apply(), or --apply on the command line.",
+        status="mapped",
+        reason="headers are written on acceptance only: solution.apply(), or on the command line --apply, "
+        "which this switch stands for",
         source=CFG,
         feeds=(),
     )
@@ -325,4 +327,12 @@ class Extra(Section):
         advice="Keeps a good relative alignment from being spoiled by few catalog stars.",
         source=OURS,
         feeds="solution",
+    )
+    avoid_saturated: bool = param(
+        True,
+        meaning="drop sources within one conv_width of a pixel flagged as saturated",
+        advice="Their centres are not those of the stars. TweakReg keeps them unless peakmax or dqbits say "
+        "otherwise.",
+        source=OURS,
+        feeds=("sources", "refsources"),
     )

@@ -59,6 +59,11 @@ def not_reproduced(
                 "threshold is in units of a measured noise here, of sqrt(2 |mode|) in TweakReg: it will find "
                 "other sources"
             )
+        if align.extra.avoid_saturated:
+            said.append(
+                "stars next to saturated pixels are left out here; TweakReg leaves out only what peakmax or "
+                "dqbits exclude"
+            )
         if align.extra.visit_as_one:
             said.append("a visit moves as one body here; TweakReg fits each exposure alone")
         if align.interactive:

@@ -14,6 +14,7 @@ import numpy as np
 from drizzlewb.errors import DataError
 from drizzlewb.exposure import Exposure
 from drizzlewb.grid import output_grid
+from drizzlewb.parameters.imagefind import ImageFind
 from drizzlewb.parameters.tweakreg import AlignParameters
 from drizzlewb.steps.absolute import to_catalog
 from drizzlewb.steps.ordering import by_overlap, overlaps
@@ -212,9 +213,7 @@ def _all_sources(
         # The reference image has parameters of its own if the user chose it (as in TweakReg).
         section = pars.refimagefind if e is base and pars.refimage.strip() else pars.imagefind
         area = regions.get(name, ())
-        found.append(
-            find_sources(e, section, noise=pars.noise, regions=area, nbright=pars.nbright, cancelled=ask)
-        )
+        found.append(_find(e, section, area, pars, ask))
     tell("sources", len(exposures), len(exposures), "")
     return tuple(found)
 
@@ -232,4 +231,22 @@ def _base_sources(
             return s
     area = {} if given else _regions(pars)
     regions = area.get(Path(base.path).name, ())
-    return find_sources(base, pars.refimagefind, noise=pars.noise, regions=regions, cancelled=ask)
+    return _find(base, pars.refimagefind, regions, pars, ask)
+
+
+def _find(
+    exposure: Exposure,
+    section: ImageFind,
+    regions: Sequence[list[DS9Region] | None],
+    pars: AlignParameters,
+    ask: Callable[[], bool],
+) -> Sources:
+    return find_sources(
+        exposure,
+        section,
+        noise=pars.noise,
+        regions=regions,
+        nbright=pars.nbright,
+        avoid_saturated=pars.avoid_saturated,
+        cancelled=ask,
+    )

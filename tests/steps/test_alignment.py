@@ -14,6 +14,7 @@ from drizzlewb.parameters.tweakreg import AlignParameters
 from drizzlewb.steps.alignment import align
 from drizzlewb.steps.fit import fit_linear
 from drizzlewb.steps.ordering import by_overlap, overlaps
+from drizzlewb.steps.sources import find_sources
 from drizzlewb.steps.user_catalogs import SkyCatalog
 
 SHAPE = (240, 300)
@@ -124,6 +125,30 @@ class TestSolution:
     def test_reference_finding_may_differ(self, three):
         chosen = align(three, parameters(refimage="j8bt05njq", **{"refimagefind.threshold": 300.0}))
         assert len(chosen.alignments[0].sources) < len(chosen.alignments[1].sources)
+
+    def test_switches_of_the_finding_arrive(self, three, monkeypatch):
+        """Every one of them, for exposures of the set and for a reference outside it."""
+        from drizzlewb.steps import alignment
+
+        seen = []
+
+        def spy(exposure, section, **keywords):
+            seen.append((exposure.rootname, section.threshold, keywords))
+            return find_sources(exposure, section, **keywords)
+
+        monkeypatch.setattr(alignment, "find_sources", spy)
+        keywords = {"noise": "tweakreg", "avoid_saturated": False, "nbright": 60}
+        align(
+            three[1:],
+            parameters(refimage=three[0].path, **{"refimagefind.threshold": 60.0}, **keywords),
+        )
+        assert [row[:2] for row in seen] == [
+            ("j8bt06o6q", 40.0),
+            ("j8bt09jcq", 40.0),
+            ("j8bt05njq", 60.0),
+        ]
+        for _, _, given in seen:
+            assert {name: given[name] for name in keywords} == keywords
 
     def test_sources_found_before(self, three):
         first = align(three, parameters())
