@@ -261,17 +261,22 @@ def _chip_sources(
             dropped[reason] = lost
         keep[bad] = False
 
-    for name, values in (("peak", shapes.peak), ("flux", shapes.flux)):
-        low, high = getattr(pars, f"{name}min"), getattr(pars, f"{name}max")
+    for name, values, low, high in (
+        ("peak", shapes.peak, pars.peakmin, pars.peakmax),
+        ("flux", shapes.flux, pars.fluxmin, pars.fluxmax),
+    ):
         if low is not None:
             drop(f"{name}min", values <= low * unit)
         if high is not None:
             drop(f"{name}max", values >= high * unit)
     if pars.use_sharp_round:
-        for name, values in (("sharp", shapes.sharp), ("round", shapes.round1), ("round", shapes.round2)):
-            low, high = getattr(pars, f"{name}lo"), getattr(pars, f"{name}hi")
+        for reason, values, low, high in (
+            ("sharpness", shapes.sharp, pars.sharplo, pars.sharphi),
+            ("roundness", shapes.round1, pars.roundlo, pars.roundhi),
+            ("roundness", shapes.round2, pars.roundlo, pars.roundhi),
+        ):
             bad = (values < (-np.inf if low is None else low)) | (values > (np.inf if high is None else high))
-            drop("sharpness" if name == "sharp" else "roundness", bad)
+            drop(reason, bad)
     if avoid_saturated:
         drop("near saturation", _near_saturation(chip, xs, ys, pars.conv_width or 3.5))
     start = (pars.conv_width or 3.5) / 2.0 / detection.FWHM_PER_SIGMA
