@@ -85,7 +85,7 @@ class Derived:
     ) -> None:
         self.exposures = dict(exposures)
         self.state = state
-        self._memory = before._memory if before is not None else _Memory()
+        self._memory: _Memory = before._memory if before is not None else _Memory()
 
     def exposure(self, rootname: str) -> Exposure:
         """Return the exposure of this root name, as it came.

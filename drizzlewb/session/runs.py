@@ -5,28 +5,24 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drizzlewb.errors import Cancelled, DataError, DrizzlewbError, ParameterError
 from drizzlewb.exposure import Exposure
 from drizzlewb.grid import Region
-from drizzlewb.products.aligned import AlignedSolution
 from drizzlewb.reduction.engine import Reduction
 from drizzlewb.reduction.prepass import PrePass
-from drizzlewb.reduction.run import Cutout
 from drizzlewb.session.cache import Result
-from drizzlewb.session.derived import StepStatus
-from drizzlewb.session.files import recall
 from drizzlewb.session.keys import ALIGNMENT_STEPS, PRODUCT_STEPS, ProductKeys
+from drizzlewb.session.known import Known, preview_key
 from drizzlewb.session.making import Makers, ProductJob
 from drizzlewb.session.work import Handle, Worker
 
 if TYPE_CHECKING:
     from drizzlewb.session.session import Session
 
-__all__ = ["Runs", "Shown"]
+__all__ = ["Runs"]
 
 log = logging.getLogger(__name__)
 
@@ -35,24 +31,7 @@ _REDUCTIONS = 3
 _PROGRESS_S = 0.1
 
 
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """A preview that is shown.
-
-    Attributes
-    ----------
-    product : str
-    cutout : Cutout
-    fresh : bool
-        Whether it was made for the present parameters.
-    """
-
-    product: str
-    cutout: Cutout = dataclasses.field(repr=False)
-    fresh: bool = True
-
-
-class Runs:
+class Runs(Known):
     """Work of one session and what came of it.
 
     Parameters
@@ -63,18 +42,12 @@ class Runs:
     """
 
     def __init__(self, session: "Session", makers: Makers) -> None:
-        self.session = session
+        super().__init__(session)
         self.makers = makers
         self._long = Worker("drizzlewb-run")
         self._quick = Worker("drizzlewb-preview", newest_wins=True)
-        self._made: dict[tuple[str, str], str] = {}  # (where, step) -> key of the last result that came in
-        self._errors: dict[tuple[str, str], str] = {}  # (step, key) -> sentence
         self._prepasses: OrderedDict[str, PrePass] = OrderedDict()
         self._reductions: OrderedDict[str, Reduction] = OrderedDict()
-        self._regions: dict[str, Region] = {}  # product -> region that is shown
-        self._previews: dict[str, Cutout] = {}  # product -> last preview that was shown
-        self._wanted: dict[int, dict[str, str]] = {}  # id of a handle -> step to key, while it runs
-        self._applied: list[AlignedSolution] = []
         self._last_progress = 0.0
 
     # ---------------------------------------------------------------- what is known
@@ -87,94 +60,6 @@ class Runs:
         """Stop all work."""
         for handle in self.handles:
             handle.cancel()
-
-    def renamed(self, old: str, new: str) -> None:
-        """Let what is known of a product follow its name; the old name keeps it for undo."""
-        for table in (self._regions, self._previews):
-            if old in table:
-                table[new] = table[old]  # type: ignore[index]
-        for (where, step), key in list(self._made.items()):
-            if where == old:
-                self._made[new, step] = key
-
-    def keys_of(self, where: str) -> dict[str, str]:
-        """Step to key of a product or of the alignment, as they are set now."""
-        derived = self.session.derived
-        return derived.alignment() if where == "alignment" else dict(derived.product(where).steps)
-
-    def result(self, where: str, step: str) -> Any:
-        """Fresh value of a step, or None."""
-        try:
-            key = self.keys_of(where).get(step)
-        except DrizzlewbError:
-            return None
-        if key is None:
-            steps = ALIGNMENT_STEPS if where == "alignment" else PRODUCT_STEPS
-            msg = f"There is no step {step!r} of {where}: expected one of {', '.join(steps)}."
-            raise ParameterError(msg)
-        found = self.session.cache.get(step, key)
-        return None if found is None else found.value
-
-    def statuses(self) -> tuple[StepStatus, ...]:
-        """How every step stands."""
-        found = []
-        if self.session.derived.exposures:
-            found += [self._status("alignment", step) for step in ALIGNMENT_STEPS]
-        for name in self.session.state.names:
-            found += [self._status(name, step) for step in PRODUCT_STEPS]
-        return tuple(found)
-
-    def _status(self, where: str, step: str) -> StepStatus:
-        try:
-            if where == "alignment":
-                key, off = self.session.derived.alignment()[step], False
-            else:
-                keys = self.session.derived.product(where)
-                key, off = keys.steps[step], step in keys.off
-        except DrizzlewbError as error:
-            return StepStatus(where, step, "failed", str(error))
-        cache = self.session.cache
-        if off:
-            return StepStatus(where, step, "off", key=key)
-        if step == "product" and not cache.has(step, key):
-            again = recall(cache, key)
-            if again is not None:
-                cache.put(Result(step, key, again))
-        if cache.has(step, key):
-            return StepStatus(where, step, "done", key=key)
-        if any(h.where == where and self._wanted.get(id(h), {}).get(step) == key for h in self.handles):
-            return StepStatus(where, step, "running", key=key)
-        if (step, key) in self._errors:
-            return StepStatus(where, step, "failed", self._errors[step, key], key)
-        return StepStatus(where, step, "stale" if (where, step) in self._made else "empty", key=key)
-
-    def shown(self) -> dict[str, Shown]:
-        """Previews to show: those of the present parameters where they are there."""
-        found = {}
-        for name in self.session.state.names:
-            region, cutout = self._regions.get(name), self._previews.get(name)
-            fresh = False
-            if region is not None:
-                try:
-                    key = _preview_key(self.session.derived.product(name), region)
-                except DrizzlewbError:
-                    key = ""
-                cached = self.session.cache.get("preview", key)
-                if cached is not None:
-                    cutout, fresh = cached.value, True
-                    self._previews[name] = cutout
-            if cutout is not None:
-                old = self.session.shown.get(name)
-                same = old is not None and old.cutout is cutout and old.fresh == fresh
-                found[name] = old if same else Shown(name, cutout, fresh)
-        return found
-
-    def _pinned(self) -> set[str]:
-        """Keys that the present state, or running work, needs."""
-        keys = {status.key for status in self.statuses()}
-        for wanted in self._wanted.values():
-            keys |= set(wanted.values())
-        return keys
 
     # ---------------------------------------------------------------- asking for work
     def align(self) -> Handle:
@@ -274,8 +159,8 @@ class Runs:
             except DrizzlewbError as error:
                 session.publish()
                 return _failed("preview", name, ("preview",), error)
-            key = _preview_key(keys, region)
-            self._regions[name] = region
+            key = preview_key(keys, region)
+            self.regions[name] = region
             cached = session.cache.get("preview", key)
             if cached is not None:
                 for old in self._quick.handles:
@@ -404,8 +289,8 @@ class Runs:
 
         handle = Handle(kind, where, steps, do)
         for step in wanted:
-            self._errors.pop((step, wanted[step]), None)  # it is tried again
-        self._wanted[id(handle)] = wanted
+            self.errors.pop((step, wanted[step]), None)  # it is tried again
+        self.wanted[id(handle)] = wanted
         handle.on_change(self._changed)
         worker.submit(handle)
         self.session.publish()
@@ -426,15 +311,15 @@ class Runs:
             if not handle.settle("done", value):
                 msg = f"{handle!r}: its result is not taken in."
                 raise Cancelled(msg)
-            self._wanted.pop(id(handle), None)
-            pinned = self._pinned()
+            self.wanted.pop(id(handle), None)
+            pinned = self.pinned()
             for result in results:
                 if result.value is None:
                     continue
                 self.session.cache.put(result, pinned)
-                self._errors.pop((result.step, result.key), None)
+                self.errors.pop((result.step, result.key), None)
                 if result.step != "preview":
-                    self._made[handle.where, result.step] = result.key
+                    self.made[handle.where, result.step] = result.key
             if handle.kind == "run":
                 self.session.cache.tidy(pinned)
             self.session.publish()
@@ -448,8 +333,8 @@ class Runs:
             log.error("%r failed", handle, exc_info=error)
         with self.session.lock:
             if handle.settle("failed", error=error):
-                self._wanted.pop(id(handle), None)
-                self._errors[step, key] = sentence
+                self.wanted.pop(id(handle), None)
+                self.errors[step, key] = sentence
                 self.session.publish()
 
     def _changed(self, handle: Handle) -> None:
@@ -465,7 +350,7 @@ class Runs:
             return
         with session.lock:
             if handle.over:
-                self._wanted.pop(id(handle), None)
+                self.wanted.pop(id(handle), None)
                 if not self.handles:
                     session.set_trait("progress", ())
             session.publish()
@@ -485,10 +370,6 @@ class Runs:
             finally:
                 session.reload()
             return changes
-
-
-def _preview_key(keys: ProductKeys, region: Region) -> str:
-    return f"{keys.pixels}:{tuple(region)}"
 
 
 def _done(kind: str, where: str, steps: tuple[str, ...], value: Any) -> Handle:

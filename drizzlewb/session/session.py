@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from drizzlewb.session.cache import Cache
 from drizzlewb.session.derived import Derived, StepStatus
 from drizzlewb.session.editing import Editing
 from drizzlewb.session.files import deliver
-from drizzlewb.session.history import History
+from drizzlewb.session.history import Change, History
 from drizzlewb.session.making import Makers
 from drizzlewb.session.runs import Runs
 from drizzlewb.session.state import ProductPlan, Selection, State, first_plans
@@ -362,6 +362,26 @@ class Session(Editing):
         from drizzlewb.session.file import open_session
 
         return open_session(cls, path, folder=folder, **options)
+
+    def restore(
+        self,
+        exposures: Sequence[Exposure],
+        state: State,
+        past: Sequence[Change],
+        future: Sequence[Change],
+        selection: Selection,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Take what a session file holds; for `open`."""
+        with self.lock:
+            self._load(exposures)
+            for plan in state.products:
+                self._check_members(plan)
+            self._replace(state)
+            self.history.past[:], self.history.future[:] = past, future
+            self.set_trait("selection", selection)
+            self.notes = [*notes, *self.notes]
+            self.publish()
 
     # ---------------------------------------------------------------- seen from outside
     def publish(self) -> None:
