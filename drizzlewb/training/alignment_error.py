@@ -55,23 +55,17 @@ class StarOffset(NamedTuple):
 
 def _offsets(exposure: Exposure, truth: ExposureTruth) -> tuple[NDArray, ...]:
     """Nodes and, on a tangent plane in arcsec: position of the nodes and true minus fitted."""
-    xs, ys, chips, ra_true, dec_true, ra, dec = ([] for _ in range(7))
+    parts = []
     for chip, wcs in zip(exposure.chips, truth.wcs, strict=True):
         ny, nx = chip.shape
         x, y = (v.ravel() for v in np.meshgrid(np.linspace(0, nx - 1, NODES), np.linspace(0, ny - 1, NODES)))
-        a, d = wcs.all_pix2world(x, y, 0)
-        ra_true.append(a)
-        dec_true.append(d)
-        a, d = distortion.pixel_to_sky(chip.wcs, x, y)
-        ra.append(a)
-        dec.append(d)
-        xs.append(x)
-        ys.append(y)
-        chips.append(np.full(x.size, chip.extver))
-    x, y, chip, a1, d1, a0, d0 = (np.concatenate(v) for v in (xs, ys, chips, ra_true, dec_true, ra, dec))
+        true = wcs.all_pix2world(x, y, 0)
+        fitted = distortion.pixel_to_sky(chip.wcs, x, y)
+        parts.append(np.stack([x, y, np.full(x.size, chip.extver), *true, *fitted]))
+    x, y, extver, a1, d1, a0, d0 = np.concatenate(parts, axis=1)
     east = (_wrap(a1 - a0) * np.cos(np.radians(d1))) * 3600
     north = (d1 - d0) * 3600
-    return x, y, chip, a1, d1, east, north
+    return x, y, extver.astype(int), a1, d1, east, north
 
 
 def _wrap(degrees: NDArray) -> NDArray:
@@ -102,17 +96,19 @@ def alignment_errors(
     dict
         By rootname. On a grid of 9x9 nodes over each chip, corners included.
     """
-    measured = {e.rootname: (e, *_offsets(e, truths[e.rootname])) for e in exposures if e.rootname in truths}
+    ours = [e for e in exposures if e.rootname in truths]
+    measured = {e.rootname: _offsets(e, truths[e.rootname]) for e in ours}
     if reference not in measured:
         return {}
-    _, _, _, _, ra, dec, east, north = measured[reference]
+    _, _, _, ra, dec, east, north = measured[reference]
     centre = (float(ra[0]), float(dec[0]))
     e, n = _place(ra, dec, centre)
     one, zero = np.ones_like(e), np.zeros_like(e)
     design = np.concatenate([np.stack([one, zero, -n], 1), np.stack([zero, one, e], 1)])
     rigid = np.linalg.lstsq(design, np.concatenate([east, north]), rcond=None)[0]
     out = {}
-    for root, (exposure, x, y, chip, ra, dec, east, north) in measured.items():
+    for exposure in ours:
+        x, y, chip, ra, dec, east, north = measured[exposure.rootname]
         e, n = _place(ra, dec, centre)
         east = east - (rigid[0] - rigid[2] * n)
         north = north - (rigid[1] + rigid[2] * e)
@@ -120,7 +116,7 @@ def alignment_errors(
         dx, dy = np.linalg.solve(cd, np.stack([east, north]))
         mas = np.hypot(east, north) * 1000
         px = mas / 1000 / exposure.chips[0].pixel_scale_arcsec
-        out[root] = AlignmentError(
+        out[exposure.rootname] = AlignmentError(
             x, y, chip, dx, dy, _rms(px), float(px.max()), _rms(mas), float(mas.max())
         )  # fmt: skip
     return out

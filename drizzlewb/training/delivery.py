@@ -41,10 +41,12 @@ class Delivered:
         The file that holds SCI.
     filter : str
         From its own header.
-    inputs : tuple of str
-        Rootnames of the exposures in it, in order; one entry per chip in `chips`: (rootname, extver).
-    scale_arcsec, orientation_deg, native_scale_arcsec, pixfrac, kernel, units
-        Of the output; None where its header does not say.
+    chips : tuple of (str, int)
+        Rootname and extver of each chip in it, in order.
+    placed : OutputGrid or None
+        Its grid; None where the file cannot be used.
+    native_scale_arcsec, pixfrac, kernel, units
+        Of the drizzle; None or '' where its header does not say.
     skymethod, skymethod_source : str
         '' where nothing says.
     final_bits : int or None
@@ -59,7 +61,7 @@ class Delivered:
     header: fits.Header = field(repr=False)
     filter: str = ""
     chips: tuple[tuple[str, int], ...] = ()
-    grid: OutputGrid | None = None
+    placed: OutputGrid | None = None
     native_scale_arcsec: float | None = None
     pixfrac: float | None = None
     kernel: str = ""
@@ -79,6 +81,14 @@ class Delivered:
         return tuple(dict.fromkeys(root for root, _ in self.chips))
 
     @property
+    def grid(self) -> OutputGrid:
+        """Grid of the product; `DataError` where the file cannot be used."""
+        if self.placed is None:
+            msg = f"{self.path.name} cannot be used: {' '.join(self.faults)}"
+            raise DataError(msg)
+        return self.placed
+
+    @property
     def scale_arcsec(self) -> float:
         """Pixel size, arcsec."""
         return self.grid.scale_arcsec
@@ -90,7 +100,8 @@ class Delivered:
 
     def plane(self, key: str) -> NDArray | None:
         """SCI, WHT (float32) or CTX (uint32) as (y, x) or (planes, y, x); None where there is none."""
-        path, extension = self.path, key
+        path: Path = self.path
+        extension: str | int = key
         if path.name.endswith("_sci.fits"):
             path, extension = path.with_name(path.name[: -len("sci.fits")] + f"{key.lower()}.fits"), 0
             if not path.exists():
@@ -108,7 +119,11 @@ class Delivered:
     def sci(self) -> NDArray[np.float32]:
         """Science image in electrons/s (or counts/s): (y, x)."""
         data = self.plane("SCI")
-        return data / np.float32(self.exptime) if self.units == "counts" else data
+        if data is None:
+            msg = f"{self.path.name} has no science image."
+            raise DataError(msg)
+        seconds = self.exptime if self.units == "counts" else 1.0
+        return np.asarray(data / np.float32(seconds), np.float32)
 
     @cached_property
     def wht(self) -> NDArray[np.float32] | None:
@@ -342,7 +357,8 @@ def _read_whole(
         )
     for item in _results_sky(path, record):
         name = re.match(r"(.+)\[sci,(\d+)\]", item["chip"])
-        delivered.subtracted_e[name[1], int(name[2])] = float(item["subtracted_e"])
+        if name:
+            delivered.subtracted_e[name[1], int(name[2])] = float(item["subtracted_e"])
     if not delivered.subtracted_e and "HDRTAB" in hdus and "MDRIZSKY" in hdus["HDRTAB"].columns.names:
         # DrizzlePac notes what it subtracted, in the unit of the input, in a row for each chip.
         values = np.asarray(hdus["HDRTAB"].data["MDRIZSKY"], float)

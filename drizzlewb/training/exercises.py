@@ -10,7 +10,7 @@ import numpy as np
 from drizzlewb.training.alignment_error import AlignmentError, StarOffset
 from drizzlewb.training.delivery import Delivered, Delivery
 from drizzlewb.training.known import Known
-from drizzlewb.training.roles import OPTIMISED, Role, filter_in_name
+from drizzlewb.training.roles import OPTIMISED, OPTIMISED_SKY, Role, filter_in_name
 from drizzlewb.training.rows import FAIL, GOOD, PASS, Row, judge, not_graded
 
 __all__ = ["alignment_rows", "grid_row", "product_rows", "reference_exposure", "tidy_row"]
@@ -173,7 +173,7 @@ def _few(names: Sequence[str], most: int) -> str:
 
 def product_rows(part: str, role: Role, delivery: Delivery, known: Known | None) -> list[Row]:
     """Exercises 2 to 4: the file, its filter, its exposures, its parameters."""
-    product = role.product
+    product = role.delivered
     if product is None:
         return [Row(part, "product", FAIL, f"No {role.name} product (*_drc.fits) was handed in.")]
     if product.faults:
@@ -270,7 +270,7 @@ def _basic_rows(part: str, product: Delivered) -> list[Row]:
 
 
 def _optimised_rows(part: str, product: Delivered) -> list[Row]:
-    wanted = OPTIMISED["skymethod"]
+    wanted = OPTIMISED_SKY
     if not product.skymethod:
         sky = not_graded(
             part, "sky method", "No record, log or sky values: nothing tells the sky method.", limit=wanted

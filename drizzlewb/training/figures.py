@@ -204,14 +204,17 @@ def products(grade: Grade) -> Figure | None:
 
 def photometry(grade: Grade) -> Figure | None:
     """Magnitude errors against magnitude, each optimised product."""
-    chosen = [(r, k) for r, k in grade.looks.items() if k.photometry is not None and k.photometry.index.size]
-    chosen = [(r, k) for r, k in chosen if r.startswith("optimised")]
+    chosen = [
+        (role, look, look.photometry)
+        for role, look in grade.looks.items()
+        if role.startswith("optimised") and look.photometry is not None and look.photometry.which.size
+    ]
     if not chosen:
         return None
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(chosen), sharey=True))
-    for axes, (role, look) in zip(panels, chosen, strict=True):
-        index, dm, theory = look.photometry.index, look.photometry.dm, look.photometry.theory
+    for axes, (role, look, measured) in zip(panels, chosen, strict=True):
+        index, dm, theory = measured.which, measured.dm, measured.theory
         magnitude = -2.5 * np.log10(look.flux[index])
         clean = look.clean[index]
         order = np.argsort(magnitude)
@@ -272,7 +275,8 @@ def cleaning(grade: Grade) -> Figure | None:
     if imprint:
         middle.legend(fontsize=7, frameon=False)
     if widths is not None:
-        edges = np.linspace(*np.percentile(widths, [1, 99]), 25)
+        low, high = np.percentile(widths, [1, 99]).tolist()
+        edges = np.linspace(low, high, 25)
         right.hist(widths[:, 0], edges, color=GREY, alpha=0.7, label="basic")
         right.hist(widths[:, 1], edges, color=BLUE, alpha=0.7, label="optimised")
         right.legend(fontsize=7, frameon=False)

@@ -240,10 +240,10 @@ def _filters(delivery: Delivery, known: Known | None) -> tuple[str, str]:
     """First and second filter: the programme's, else those of exposures and products, by name."""
     if known is not None and len(known.filters) >= 2:
         return known.filters[0], known.filters[1]
-    names = {delivery.filter_of(e.rootname) for e in delivery.exposures} | {
+    found = {delivery.filter_of(e.rootname) for e in delivery.exposures} | {
         p.filter for p in delivery.products
     }
-    names = sorted(name for name in names if name)
+    names = sorted(name for name in found if name)
     if not names:
         return "F606W", "F814W"
     return (names[0], names[1]) if len(names) > 1 else (names[0], "F814W" if names[0] != "F814W" else "F606W")

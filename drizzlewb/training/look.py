@@ -125,7 +125,7 @@ def look(
         weights = weigh(wht, area, most, *stars, empty)
     photometry, clean = None, np.zeros(x.size, bool)
     factor = noise_factor(ratio, pixfrac)
-    if scene is not None and x.size and math.isfinite(noise.pixel):
+    if residual is not None and x.size and math.isfinite(noise.pixel):
         share = _share(count, most, x, y)
         seconds = product.exptime * share
         photometry = photometry_of_residuals(

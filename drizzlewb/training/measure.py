@@ -108,7 +108,7 @@ def measured_noise(image: NDArray[np.float32], blank: NDArray[np.bool_], drop: f
     """
     ny, nx = (n // BLOCK * BLOCK for n in image.shape)
     cells = (ny // BLOCK, BLOCK, nx // BLOCK, BLOCK)
-    keep = blank[:ny, :nx].reshape(cells).all(axis=(1, 3))
+    keep = np.asarray(blank[:ny, :nx].reshape(cells).all(axis=(1, 3)))
     sums = np.where(blank, image, 0)[:ny, :nx].reshape(cells).sum(axis=(1, 3), dtype=float)
     pixels = image[:ny, :nx].reshape(cells).transpose(0, 2, 1, 3)[keep]
     across = (sums[:, 1:] - sums[:, :-1])[keep[:, 1:] & keep[:, :-1]]
@@ -129,10 +129,10 @@ def measured_noise(image: NDArray[np.float32], blank: NDArray[np.bool_], drop: f
 class Photometry(NamedTuple):
     """Magnitude errors of stars: measured minus true.
 
-    `index` : which of the given stars; `dm` : magnitudes; `theory` : expected standard error, magnitudes.
+    `which` : numbers of the given stars; `dm` : magnitudes; `theory` : expected standard error, magnitudes.
     """
 
-    index: NDArray[np.int64]
+    which: NDArray[np.int64]
     dm: NDArray[np.float64]
     theory: NDArray[np.float64]
 

@@ -6,23 +6,33 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from drizzlewb.errors import DataError
 from drizzlewb.training.delivery import Delivered, Delivery
 
-__all__ = ["OPTIMISED", "Role", "assign", "filter_in_name"]
+__all__ = ["OPTIMISED", "OPTIMISED_SKY", "Role", "assign", "filter_in_name"]
 
-OPTIMISED = {"scale": 0.03, "pixfrac": 0.6, "skymethod": "match", "rotation": 0.0}
+OPTIMISED = {"scale": 0.03, "pixfrac": 0.6, "rotation": 0.0}
+OPTIMISED_SKY = "match"
 
 
 @dataclass(frozen=True)
 class Role:
     """One product that the exercises ask for.
 
-    `kind` : ``'basic'`` or ``'optimised'``; `filter` : which; `product` : what was handed in, or None.
+    `kind` : ``'basic'`` or ``'optimised'``; `filter` : which; `delivered` : what was handed in, or None.
     """
 
     kind: str
     filter: str
-    product: Delivered | None
+    delivered: Delivered | None
+
+    @property
+    def product(self) -> Delivered:
+        """What was handed in; `DataError` if nothing was."""
+        if self.delivered is None:
+            msg = f"No {self.name} product was handed in."
+            raise DataError(msg)
+        return self.delivered
 
     @property
     def name(self) -> str:
@@ -32,7 +42,7 @@ class Role:
     @property
     def usable(self) -> bool:
         """Whether there are pixels to look at."""
-        return self.product is not None and self.product.grid is not None
+        return self.delivered is not None and self.delivered.placed is not None
 
 
 def filter_in_name(name: str) -> str:
@@ -45,13 +55,13 @@ def _optimised(product: Delivered) -> float:
     """How much a product looks like an attempt at an optimised one."""
     name = product.name.lower()
     score = 1.5 * ("opt" in name) - 1.5 * ("basic" in name)
-    if product.grid is None:
+    if product.placed is None:
         return score
     native = product.native_scale_arcsec or product.scale_arcsec
     score += product.scale_arcsec < 0.97 * native
     score += product.pixfrac is not None and product.pixfrac < 0.99
     score += abs(product.grid.orientation_deg) < 0.1
-    score += product.skymethod == OPTIMISED["skymethod"]
+    score += product.skymethod == OPTIMISED_SKY
     return score
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["FAIL", "GOOD", "NOT_GRADED", "PASS", "Row", "judge", "not_graded"]
+__all__ = ["FAIL", "GOOD", "NOT_GRADED", "PASS", "Row", "Verdict", "judge", "not_graded"]
 
 Verdict = Literal["good", "pass", "fail", "not graded"]
 GOOD: Verdict = "good"

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drizzlewb.exposure import Exposure
+from drizzlewb.training.expected import Scene
 from drizzlewb.training.known import Known
 from drizzlewb.training.look import Look
-from drizzlewb.training.measure import robust_sigma, star_width
+from drizzlewb.training.measure import Photometry, robust_sigma, star_width
 from drizzlewb.training.noise_theory import dithered_noise_factor
 from drizzlewb.training.rays import SIGMAS, RayCount
 from drizzlewb.training.roles import Role
@@ -42,9 +43,8 @@ def ray_rows(role: Role, counts: Mapping[str, RayCount], source: str) -> list[Ro
                 PART, f"cosmic rays, {role.name}", why if not source else "There is no truth to compare with."
             )
         ]
-    total = None
-    for count in counts.values():
-        total = count if total is None else total + count
+    first, *others = counts.values()
+    total = sum(others, start=first)
     rows = []
     for k, sigma in enumerate(SIGMAS):
         n, least, good = int(total.hit[k]), *COMPLETENESS[k]
@@ -118,15 +118,15 @@ def photometry_rows(role: Role, look: Look, known: Known | None) -> list[Row]:
             for name in names
         ]
     photometry = look.photometry
-    if photometry is None or photometry.index.size == 0:
+    if photometry is None or photometry.which.size == 0:
         return [
             not_graded(PART, name, "Only 0 isolated stars could be measured.", unit="mag", number=0)
             for name in names
         ]
-    index, dm, theory = photometry.index, photometry.dm, photometry.theory
+    index, dm, theory = photometry.which, photometry.dm, photometry.theory
     sharp = theory < 0.02
     n = int(sharp.sum())
-    swapped = _wrong_filter(look, known)
+    swapped = _wrong_filter(look, look.scene, photometry, known)
     if swapped:
         return [Row(PART, names[0], FAIL, swapped, unit="mag", number=n)] + [
             not_graded(PART, name, "See the photometric bias.", unit="mag") for name in names[1:]
@@ -138,18 +138,18 @@ def photometry_rows(role: Role, look: Look, known: Known | None) -> list[Row]:
     ]
 
 
-def _wrong_filter(look: Look, known: Known) -> str:
+def _wrong_filter(look: Look, scene: Scene, photometry: Photometry, known: Known) -> str:
     """Sentence, if the stars have the magnitudes of another filter than the header says."""
-    index = look.photometry.index
-    measured = look.flux[index] * 10 ** (-0.4 * look.photometry.dm)
-    rows, here = look.scene.rows, {}
-    which = {(x, y): row for x, y, row in zip(look.scene.x, look.scene.y, rows, strict=True)}
+    index = photometry.which
+    measured = look.flux[index] * 10 ** (-0.4 * photometry.dm)
+    here: dict[str, float] = {}
+    which = {(x, y): row for x, y, row in zip(scene.x, scene.y, scene.rows, strict=True)}
     stars = [which[x, y] for x, y in zip(look.x[index], look.y[index], strict=True)]
     for name in known.filters:
         true = np.asarray(known.catalog[f"rate_{name}"], float)[stars]
         difference = -2.5 * np.log10(measured / true)
         here[name] = abs(float(np.median(difference))) + robust_sigma(difference)
-    best = min(here, key=here.get)
+    best = min(here, key=lambda name: here[name])
     if len(stars) >= 5 and best != look.product.filter and here[best] < 0.5 * here[look.product.filter]:
         return (
             f"{look.product.name} says {look.product.filter}, but its stars have the magnitudes of {best}: "
@@ -299,7 +299,7 @@ def noise_row(role: Role, look: Look, exposures: Sequence[Exposure]) -> Row:
     if look.product.kernel not in ("square", "turbo", ""):
         return not_graded(PART, name, f"Theory is for square drops, not {look.product.kernel}.", limit=limit)
     noise = look.noise
-    share = np.count_nonzero(look.blank) / max(1, np.count_nonzero(look.area))
+    share = int(look.blank.sum()) / max(1, int(look.area.sum()))
     if look.scene is None and share < LEAST_BLANK:
         words = f"Only {100 * share:.0f} % of the field is blank: its stars' wings are in the sky."
         return not_graded(PART, name, words, limit=limit, number=noise.blocks)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from drizzlewb.steps.weight_check import WeightCheck
 from drizzlewb.training.look import Look
 from drizzlewb.training.roles import Role
-from drizzlewb.training.rows import FAIL, GOOD, NOT_GRADED, PASS, Row, judge, not_graded
+from drizzlewb.training.rows import FAIL, GOOD, NOT_GRADED, PASS, Row, Verdict, judge, not_graded
 
 __all__ = ["bleed_flux", "weight_rows"]
 
@@ -30,7 +32,7 @@ def weight_rows(role: Role, look: Look | None) -> list[Row]:
         words = f"{look.product.name} lacks a weight or a context image."
         return [Row(PART, f"weights, {role.name}", FAIL, words)]
     check = look.weights
-    rows = [_statistics_row(role, look)]
+    rows = [_statistics_row(role, look, check)]
     if role.kind == "optimised":
         rows += _saturation_rows(role, look)
     unit = "%"
@@ -43,7 +45,7 @@ def weight_rows(role: Role, look: Look | None) -> list[Row]:
         Row(
             PART,
             f"imprint of stars, {role.name}",
-            check.verdict,
+            cast("Verdict", check.verdict),
             check.words,
             100 * float(worst["excess"]),
             100 * float(worst["error"]),
@@ -55,8 +57,8 @@ def weight_rows(role: Role, look: Look | None) -> list[Row]:
     return rows
 
 
-def _statistics_row(role: Role, look: Look) -> Row:
-    check, name = look.weights, f"evenness, {role.name}"
+def _statistics_row(role: Role, look: Look, check: WeightCheck) -> Row:
+    name = f"evenness, {role.name}"
     if not check.area.any() or not check.median > 0:
         return not_graded(PART, name, f"{look.product.name} has no area that all exposures cover.")
     ratio = check.rms / check.median
@@ -73,7 +75,7 @@ def _saturation_rows(role: Role, look: Look) -> list[Row]:
     name, bits = f"saturated pixels, {role.name}", look.product.final_bits
     whole = look.saturation.whole
     n = int(whole.sum())
-    if n < 10:
+    if n < 10 or look.product.wht is None:
         return [not_graded(PART, name, f"Only {n} output pixels are saturated in all exposures.", number=n)]
     holes = float((look.product.wht[whole] == 0).mean())
     if bits is None:
@@ -103,6 +105,8 @@ def bleed_flux(look: Look) -> NDArray[np.float64]:
     The error is relative to the truth. Only bleeds that lie whole inside the full overlap and do not run
     into the edge of a chip.
     """
+    if look.scene is None or look.residual is None:
+        return np.zeros((0, 3))
     scale = look.product.scale_arcsec
     touched = look.saturation.touched
     distance = scipy.ndimage.distance_transform_edt(~touched) * scale

@@ -112,7 +112,7 @@ def see(folder, known, role=1, path=None, rays=False):
     delivery, roles = roles_of(folder)
     chosen = roles[role]
     if path is not None:
-        chosen = replace(chosen, product=read_product(path))
+        chosen = replace(chosen, delivered=read_product(path))
     inputs = [e for e in delivery.exposures if e.rootname in chosen.product.inputs]
     rays = ray_map(chosen.product.grid, inputs, known.exposures) if rays else None
     return chosen, look(chosen.product, inputs, known, rays), delivery, inputs
@@ -278,7 +278,7 @@ def test_swapped_filter_keywords_are_named(copy, known):
     delivery, roles = roles_of(copy)
     product = read_product(path)
     assert product.filter == "F814W"
-    rows = product_rows("3", replace(roles[2], product=product), delivery, known)
+    rows = product_rows("3", replace(roles[2], delivered=product), delivery, known)
     assert "its exposures were taken through F606W" in by_name(rows, "filter").words
     chosen, seen, _, _ = see(copy, known, role=2, path=path)
     row = by_name(photometry_rows(chosen, seen, known), "photometric bias")
