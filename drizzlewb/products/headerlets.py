@@ -18,6 +18,7 @@ from drizzlewb.products.cards import Cards
 from drizzlewb.products.fitsparts import read_parts, science_parts
 from drizzlewb.products.headers import Change
 from drizzlewb.products.history import WCSSolution, headerlet_hdus, headerlet_solution
+from drizzlewb.products.undo import commit
 from drizzlewb.products.wcscards import set_fit
 from drizzlewb.products.with_stwcs import edited, quiet, rootname, stwcs_module, write_parts_anew
 
@@ -186,17 +187,23 @@ def headerlet_of_solution(change: Change, parameters: AlignParameters, *, severa
     return Change(change.path, "headerlet", change.after, change.after) if p.attach else None
 
 
-def _known_headerlet(headerlet: str | Path) -> str:
-    """WCSNAME of a headerlet file; `DataError` if it is none."""
+def _headerlet_for(path: str | Path, headerlet: str | Path) -> WCSSolution:
+    """The solution in a headerlet file; `DataError` if it is none, or not one of this exposure."""
+    parts = read_parts(path)
+    name = rootname(path, parts[0].cards)
     try:
         with fits.open(headerlet) as hdus:
-            if "SIPWCS" in hdus and "HDRNAME" in hdus[0].header:
-                return str(hdus[0].header.get("WCSNAME", ""))
+            if "SIPWCS" not in hdus or "HDRNAME" not in hdus[0].header:
+                msg = f"{headerlet} is no headerlet: it has no SIPWCS extension, or no HDRNAME."
+                raise DataError(msg)
+            made_for = str(hdus[0].header.get("DESTIM", "")).strip().lower()
+            if made_for != name:
+                msg = f"the headerlet {headerlet} was made for {made_for or 'nothing'}, and {path} is {name}."
+                raise DataError(msg)
+            return headerlet_solution(hdus)
     except OSError as error:
         msg = f"cannot read the headerlet {headerlet}: {error}."
         raise DataError(msg) from error
-    msg = f"{headerlet} is no headerlet: it has no SIPWCS extension, or no HDRNAME."
-    raise DataError(msg)
 
 
 def attach_headerlet(path: str | Path, headerlet: str | Path) -> Change:
@@ -208,7 +215,7 @@ def attach_headerlet(path: str | Path, headerlet: str | Path) -> Change:
         It is no headerlet, belongs to another exposure, or its HDRNAME is taken.
     """
     tool = _tool()
-    _known_headerlet(headerlet)
+    _headerlet_for(path, headerlet)
     before, after = edited(
         path,
         lambda copy: tool.attach_headerlet(str(copy), str(headerlet)),
@@ -245,7 +252,7 @@ def apply_headerlet(
         It is no headerlet, belongs to another exposure, or has another distortion.
     """
     tool = _tool()
-    _known_headerlet(headerlet)
+    facts = _headerlet_for(path, headerlet)
 
     def edit(copy: Path) -> None:
         name, of = str(copy), str(headerlet)
@@ -254,8 +261,6 @@ def apply_headerlet(
         else:
             tool.apply_headerlet_as_primary(name, of, attach=attach, archive=True, force=force)
 
-    with fits.open(headerlet) as hdus:
-        facts = headerlet_solution(hdus)
     finish = None if alternate else _fit_of(facts)
     before, after = edited(path, edit, "headerlet", f"applying {headerlet} to {path}", finish)
     return Change(str(path), "headerlet", before, after)
@@ -316,12 +321,26 @@ def restore_headerlet(path: str | Path, extver: int) -> Change:
 
 
 def delete_headerlet(path: str | Path, hdrname: str) -> Change:
-    """Remove attached headerlets of a HDRNAME; `revert_file` brings them back."""
-    tool = _tool()
-    before, after = edited(
+    """Remove the attached headerlets of a HDRNAME; `revert_file` brings them back.
+
+    Raises
+    ------
+    DataError
+        There is none of that name, or the file is read-only.
+    """
+    parts = read_parts(path)
+    names = {p.ver: p.cards.string("HDRNAME") for p in parts if p.kind == "HDRLET"}
+    gone = {ver for ver, name in names.items() if name.upper() == hdrname.strip().upper()}
+    if not gone:
+        msg = f"{path} holds no headerlet '{hdrname}'; it has {', '.join(names.values()) or 'none'}."
+        raise DataError(msg)
+    name = parts[science_parts(path, parts)[0]].cards.string("WCSNAME")
+    commit(
         path,
-        lambda copy: tool.delete_headerlet(str(copy), hdrname=hdrname),
+        parts,
+        [p for p in parts if p.kind != "HDRLET" or p.ver not in gone],
         "headerlet",
-        f"deleting headerlet '{hdrname}' of {path}",
+        name,
+        name,
     )
-    return Change(str(path), "headerlet", before, after)
+    return Change(str(path), "headerlet", name, name)

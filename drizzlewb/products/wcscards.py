@@ -221,18 +221,22 @@ def set_fit(
     cards.drop(_OF_FIT)
     cards.put("WCSNAME", wcsname, "Coordinate system title", after="CRVAL2")
     cards.put("WCSTYPE", kind or wcs_type(wcsname), "", after="WCSNAME")
-    if rms_ra_mas is None or rms_dec_mas is None:
-        return
-    rows: list[tuple[str, object, str]] = [
-        ("FITNAME", wcsname, ""),
-        ("RMS_RA", float(rms_ra_mas), "RMS in RA of WCS fit(mas)"),
-        ("RMS_DEC", float(rms_dec_mas), "RMS in Dec of WCS fit(mas)"),
-        ("CRDER1", float(rms_ra_mas) / 3.6e6, "RMS in RA of WCS fit(deg)"),
-        ("CRDER2", float(rms_dec_mas) / 3.6e6, "RMS in Dec of WCS fit(deg)"),
-        ("NMATCHES", int(nmatch), "Number of sources in WCS fit"),
-        ("NMATCH", int(nmatch), "Number of sources in WCS fit"),
-        ("FITGEOM", geometry or "N/A", "Geometry of WCS fit"),
-    ]
+    rows: list[tuple[str, object, str]] = []
+    if rms_ra_mas is not None and rms_dec_mas is not None:
+        rows += [
+            ("FITNAME", wcsname, ""),
+            ("RMS_RA", float(rms_ra_mas), "RMS in RA of WCS fit(mas)"),
+            ("RMS_DEC", float(rms_dec_mas), "RMS in Dec of WCS fit(mas)"),
+            ("CRDER1", float(rms_ra_mas) / 3.6e6, "RMS in RA of WCS fit(deg)"),
+            ("CRDER2", float(rms_dec_mas) / 3.6e6, "RMS in Dec of WCS fit(deg)"),
+        ]
+    if rows or nmatch:
+        rows += [
+            ("NMATCHES", int(nmatch), "Number of sources in WCS fit"),
+            ("NMATCH", int(nmatch), "Number of sources in WCS fit"),
+        ]
+    if geometry:
+        rows.append(("FITGEOM", geometry, "Geometry of WCS fit"))
     if catalog:
         rows.append(("CATALOG", catalog[:68], ""))
     after = "WCSTYPE"

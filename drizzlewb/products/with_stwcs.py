@@ -5,12 +5,14 @@ that goes to our log.
 """
 
 import contextlib
+import gc
 import importlib
 import io
 import logging
 import os
 import tempfile
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -81,12 +83,21 @@ def quiet(doing: str) -> Iterator[None]:
             heard = " ".join(said.getvalue().split())[-300:]
             reason = str(error) or heard or type(error).__name__
             msg = f"{doing}: stwcs gave up ({' '.join(reason.split())}). Nothing is written."
+            _let_go(error)
             raise DataError(msg) from error
         finally:
             astropy_log.setLevel(level)
             for line in said.getvalue().splitlines():
                 if line.strip():
                     log.debug("stwcs: %s", line.strip())
+
+
+def _let_go(error: BaseException) -> None:
+    """Close the files that stwcs has left open: its frames hold them."""
+    traceback.clear_frames(error.__traceback__)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 @contextlib.contextmanager
