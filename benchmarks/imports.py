@@ -49,7 +49,7 @@ def main() -> None:
             )
             extra, first, second = map(float, done.stdout.split()[-3:])
             print(
-                f"first reduce, {state} compile cache: {first:.2f} s; second {second:.2f} s; compiling {extra:.2f} s"
+                f"first reduce, {state} compile cache: {first:.2f} s; second {second:.2f} s; more {extra:.2f} s"
             )
 
 

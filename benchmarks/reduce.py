@@ -55,7 +55,8 @@ def run(code: str, files: list[str], output: str, keywords: dict, cwd: Path) -> 
     started = time.perf_counter()
     launcher = (
         "import resource, subprocess, sys\n"
-        "done = subprocess.run([sys.executable, '-c', sys.argv[1], sys.argv[2]], capture_output=True, text=True)\n"
+        "command = [sys.executable, '-c', sys.argv[1], sys.argv[2]]\n"
+        "done = subprocess.run(command, capture_output=True, text=True)\n"
         "sys.stdout.write(done.stdout); sys.stderr.write(done.stderr[-3000:] if done.returncode else '')\n"
         "print('PEAK', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
         "raise SystemExit(done.returncode)"

@@ -186,7 +186,7 @@ class ProductWriter:
                     self._parts[part.key] = (file, part)
         except OSError as error:
             self.abort()
-            msg = f"The product cannot be written in {self.folder}: {error.strerror}. Choose a folder you may write to."
+            msg = f"The product cannot be written in {self.folder}: {error.strerror}. Choose another folder."
             raise DataError(msg) from error
 
     @property

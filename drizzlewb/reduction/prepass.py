@@ -30,12 +30,12 @@ class PrePass:
     ----------
     chips : list of list of PreparedChip
         Per exposure, in stack order.
-    sky : sky_step.SkySolution or None
-        Values per chip and overlap residuals; None when no sky was measured.
+    sky : sky_step.SkySolution
+        Values per chip and overlap residuals.
     """
 
     chips: list[list[PreparedChip]]
-    sky: object | None
+    sky: sky_step.SkySolution
 
 
 def _signature(chip: Chip) -> tuple:

@@ -20,7 +20,7 @@ __all__ = ["ALIGNMENT", "RUNS", "Demo", "demo", "with_true_wcs"]
 
 log = logging.getLogger(__name__)
 
-ALIGNMENT = {"threshold": 50.0, "conv_width": 3.5, "shiftfile": True, "updatehdr": True}
+ALIGNMENT: dict[str, Any] = {"threshold": 50.0, "conv_width": 3.5, "shiftfile": True, "updatehdr": True}
 BASIC = {"skymethod": "localmin"}
 OPTIMISED = {
     "skymethod": "match",

@@ -33,8 +33,12 @@ def test_what_is_written_is_read_back(tmp_path):
 def test_missing_names_only_tiles_under_the_region(tmp_path):
     array = TiledArray(tmp_path / "a.bin", (100, 100), np.uint8, 32)
     assert array.missing(Region(40, 60, 40, 60)) == [Region(32, 64, 32, 64)]
-    assert array.missing(Region(90, 200, 95, 300)) == [Region(64, 96, 64, 96), Region(64, 96, 96, 100),
-                                                       Region(96, 100, 64, 96), Region(96, 100, 96, 100)]  # fmt: skip
+    assert array.missing(Region(90, 200, 95, 300)) == [
+        Region(64, 96, 64, 96),
+        Region(64, 96, 96, 100),
+        Region(96, 100, 64, 96),
+        Region(96, 100, 96, 100),
+    ]
     assert array.missing(Region(-50, -1, 0, 10)) == []
 
 
