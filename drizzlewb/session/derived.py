@@ -63,8 +63,8 @@ class _Memory:
             raise value
         return value
 
-    def forget_errors(self) -> None:
-        for key in [k for k, v in self._values.items() if isinstance(v, DrizzlewbError)]:
+    def forget(self, kind: str) -> None:
+        for key in [k for k in self._values if isinstance(k, tuple) and k[0] == kind]:
             del self._values[key]
 
 
@@ -121,9 +121,10 @@ class Derived:
         """Return the exposures of a product."""
         return tuple(self.final_exposure(name) for name in plan.members)
 
-    def forget_errors(self) -> None:
-        """Try again what was impossible: a missing file may be there by now."""
-        self._memory.forget_errors()
+    def refresh(self) -> None:
+        """Look at the files again: those that parameters name may have changed, or be there by now."""
+        self._memory.forget("product")
+        self._memory.forget("alignment")
 
     def product(self, name: str) -> ProductKeys:
         """Keys of a product.

@@ -20,8 +20,11 @@ __all__ = ["ALIGNMENT_STEPS", "PRODUCT_STEPS", "ProductKeys", "alignment_keys", 
 ALIGNMENT_STEPS = ("sources", "solution")
 PRODUCT_STEPS = ("sky", "median", "crmask", "product")
 
-_FILES = ("build", "keep", "rules_file", "crbit")
+_FILES = ("build", "driz_combine", "driz_cr_corr", "keep")
 """Parameters that change no pixel of the product, but the files that are written."""
+
+_KEPT = ("clean", "crbit", "driz_sep_fillval")
+"""Parameters of the intermediate images that ``keep`` asks for."""
 
 
 def _key(*parts: object) -> str:
@@ -74,19 +77,20 @@ def product_keys(
         grid = final_grid(asked, parameters)
     else:
         section = parameters.final_grid
-        names = ("rot", "scale", "ra", "dec", "outnx", "outny", "crpix1", "crpix2")
+        frame = ("rot", "scale", "ra", "dec", "outnx", "outny", "crpix1", "crpix2")
         chips = [chip for exposure in asked for chip in exposure.chips]
-        values: dict[str, Any] = {name: getattr(section, f"final_{name}") for name in names}
+        values: dict[str, Any] = {name: getattr(section, f"final_{name}") for name in frame}
         grid = output_grid(chips, wcs=section.final_wcs, refimage=reference, **values)
     keys = array_keys(asked, parameters, separate_grid(asked, parameters), grid)
-    files = {name: parameters[name] for name in _FILES}
+    names = (*_FILES, *_KEPT) if parameters.extra.keep or parameters.cosmicray.driz_cr_corr else _FILES
+    files = {name: parameters[name] for name in names}
     off = []
     if not parameters.cosmicray.driz_cr:
         off.append("crmask")
         if not parameters.median.median:
             off.append("median")
     steps = {
-        "sky": _key(keys["prepass"], parameters.final.final_wht_type == "IVM"),
+        "sky": keys["prepass"],
         "median": keys["median"],
         "crmask": keys["crmask"],
         "product": _key(keys["product"], files),
@@ -105,8 +109,11 @@ def alignment_keys(exposures: Sequence[Exposure], plan: AlignmentPlan) -> dict[s
     """
     inputs = [[e.rootname, e.identity, [_wcs(chip.wcs) for chip in e.chips]] for e in exposures]
     p = plan.parameters
-    sources = _key(inputs, p.feeding("sources"), p.feeding("refsources"), bool(p.general.refimage.strip()))
-    solution = _key(sources, p.feeding("solution"), sorted(map(str, plan.rejected)))
+    # The reference image has parameters of its own where the user names it.
+    named = [p.general.refimage, p.refimagefind.model_dump()] if p.general.refimage.strip() else None
+    sources = _key(inputs, p.feeding("sources"), named)
+    rejected = sorted(map(str, plan.rejected))
+    solution = _key(sources, p.feeding("refsources"), p.feeding("solution"), rejected)
     return {"sources": sources, "solution": solution}
 
 

@@ -66,6 +66,7 @@ class Runs(Known):
         """See `Session.align`."""
         session = self.session
         with session.lock:
+            session.derived.refresh()
             exposures, plan = session.derived.members(), session.state.alignment
             keys = session.derived.alignment()
             done = self.result("alignment", "solution")
@@ -91,7 +92,7 @@ class Runs(Known):
         steps = PRODUCT_STEPS[: PRODUCT_STEPS.index(step) + 1]
         session = self.session
         with session.lock:
-            session.derived.forget_errors()
+            session.derived.refresh()
             try:
                 keys = session.derived.product(name)
                 job = self._job(name, keys)
@@ -128,7 +129,7 @@ class Runs(Known):
             started = time.perf_counter()
             if reduction is None:
                 reduction = self.makers.reduction(self._with_prepass(job, keys), handle)
-                self._keep_prepass(keys, reduction)
+                self._keep_prepass(job, keys, reduction)
             if step == "sky":
                 value = reduction.prepare()
             elif step == "median":
@@ -239,13 +240,14 @@ class Runs(Known):
     # ---------------------------------------------------------------- in the worker's thread
     def _with_prepass(self, job: ProductJob, keys: ProductKeys) -> ProductJob:
         with self.session.lock:
-            return dataclasses.replace(job, prepass=self._prepasses.get(keys.steps["sky"]))
+            return dataclasses.replace(job, prepass=self._prepasses.get(_prepass_key(job, keys)))
 
-    def _keep_prepass(self, keys: ProductKeys, reduction: Reduction) -> None:
+    def _keep_prepass(self, job: ProductJob, keys: ProductKeys, reduction: Reduction) -> None:
         prepass = reduction.prepare()
         with self.session.lock:
-            self._prepasses[keys.steps["sky"]] = prepass
-            self._prepasses.move_to_end(keys.steps["sky"])
+            key = _prepass_key(job, keys)
+            self._prepasses[key] = prepass
+            self._prepasses.move_to_end(key)
             while len(self._prepasses) > _PREPASSES:
                 self._prepasses.popitem(last=False)
 
@@ -254,7 +256,7 @@ class Runs(Known):
         reduction = self._reductions.get(keys.pixels)
         if reduction is None:
             reduction = self.makers.reduction(self._with_prepass(job, keys), handle)
-            self._keep_prepass(keys, reduction)
+            self._keep_prepass(job, keys, reduction)
             self._reductions[keys.pixels] = reduction
             while len(self._reductions) > _REDUCTIONS:
                 self._reductions.popitem(last=False)
@@ -370,6 +372,11 @@ class Runs(Known):
             finally:
                 session.reload()
             return changes
+
+
+def _prepass_key(job: ProductJob, keys: ProductKeys) -> str:
+    """A pre-pass also holds the flats of IVM weights."""
+    return keys.steps["sky"] + ("-ivm" if job.parameters.final.final_wht_type == "IVM" else "")
 
 
 def _done(kind: str, where: str, steps: tuple[str, ...], value: Any) -> Handle:

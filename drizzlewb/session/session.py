@@ -183,6 +183,15 @@ class Session(Editing):
                 fresh[name] = dataclasses.replace(again[0], weight_map=exposure.weight_map)
             self.renew(fresh)
 
+    def refresh(self) -> None:
+        """Look again at the files that parameters name (``skyfile``, ``final_refimage`` ...).
+
+        `run` and `align` do so by themselves.
+        """
+        with self.lock:
+            self.derived.refresh()
+            self.publish()
+
     def renew(self, exposures: Mapping[str, Exposure]) -> None:
         """Put other values of the loaded exposures in their place, as after their files were written."""
         with self.lock:
