@@ -94,9 +94,9 @@ def quiet(doing: str) -> Iterator[None]:
 
 def _let_go(error: BaseException) -> None:
     """Close the files that stwcs has left open: its frames hold them."""
-    traceback.clear_frames(error.__traceback__)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        traceback.clear_frames(error.__traceback__)
         gc.collect()
 
 
@@ -107,14 +107,14 @@ def _listening(stream: io.StringIO) -> Iterator[None]:
     ear.setLevel(logging.WARNING)
     names = [n for n in list(logging.root.manager.loggerDict) if n.split(".")[0] == "stwcs"]
     loggers = [logging.getLogger(n) for n in names]
-    handlers = [one.handlers for one in loggers]
+    before = [(one.handlers, one.propagate) for one in loggers]
     try:
         for one in loggers:
-            one.handlers = [ear] if one.handlers else []
+            one.handlers, one.propagate = [ear], False
         yield
     finally:
-        for one, old in zip(loggers, handlers, strict=True):
-            one.handlers = old
+        for one, (handlers, propagate) in zip(loggers, before, strict=True):
+            one.handlers, one.propagate = handlers, propagate
 
 
 def edited(
