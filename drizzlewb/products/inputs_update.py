@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -129,14 +130,11 @@ def update_inputs(
     for exposure in exposures:
         for chip in exposure.chips:
             sky = skies[number]
-            changes.setdefault(chip.sci.path, []).append(
-                lambda parts, chip=chip, sky=sky: _put_sky(parts, chip, sky)
-            )
+            changes.setdefault(chip.sci.path, []).append(partial(_put_sky, chip=chip, sky=sky))
             if read_crmask is not None and crbit and chip.dq is not None:
+                mask = partial(read_crmask, number)
                 changes.setdefault(chip.dq.path, []).append(
-                    lambda parts, chip=chip, n=number: _put_flags(
-                        parts, chip, read_crmask(n), crbit, crbit & resetbits
-                    )
+                    partial(_put_flags, chip=chip, read_mask=mask, crbit=crbit, cleared=crbit & resetbits)
                 )
             number += 1
     refuse_changed(exposures)
@@ -182,8 +180,10 @@ def _put_sky(parts: list[Part], chip: Chip, sky: float | None) -> None:
     parts[k] = parts[k].with_text(cards.text)
 
 
-def _put_flags(parts: list[Part], chip: Chip, mask: np.ndarray, crbit: int, cleared: int) -> None:
-    plane = chip.dq
+def _put_flags(
+    parts: list[Part], chip: Chip, read_mask: Callable[[], np.ndarray], crbit: int, cleared: int
+) -> None:
+    plane, mask = chip.dq, read_mask()
     assert plane is not None
     ny, nx = chip.shape
     before = plane.words((0, ny, 0, nx))

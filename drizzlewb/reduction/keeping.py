@@ -70,7 +70,8 @@ class Kept:
     ) -> None:
         self.reduction = reduction
         self.unit_factor = unit_factor
-        self.files: dict[tuple, ImageFile | CleanedCopy] = {}
+        self.images: dict[tuple, ImageFile] = {}
+        self.copies: dict[int, CleanedCopy] = {}
         kinds = wanted_kinds(reduction.parameters)
         names = file_names(reduction.exposures, stem, kinds)
         refuse_existing(folder, names.values(), replace=replace)
@@ -80,38 +81,44 @@ class Kept:
             path = Path(folder) / name
             if kind in ("single_sci", "single_wht"):
                 header = grid_header([exposures[key]], grid, unit if kind == "single_sci" else "", unit_ratio)
-                self.files[kind, key] = ImageFile(path, header, grid.shape, ">f4")
+                self.images[kind, key] = ImageFile(path, header, grid.shape, ">f4")
             elif kind == "med":
                 header = grid_header(exposures, grid, unit, unit_ratio)
-                self.files[kind, key] = ImageFile(path, header, grid.shape, ">f4")
+                self.images[kind, key] = ImageFile(path, header, grid.shape, ">f4")
             elif kind in ("blt", "crmask"):
                 exposure, chip = chips[key]
                 bunit = {"blt": chip.unit.upper(), "crmask": ""}[kind]
                 dtype = {"blt": ">f4", "crmask": "u1"}[kind]
-                self.files[kind, key] = ImageFile(path, chip_header(exposure, chip, bunit), chip.shape, dtype)
+                self.images[kind, key] = ImageFile(
+                    path, chip_header(exposure, chip, bunit), chip.shape, dtype
+                )
             elif kind == "staticMask":
                 exposure, chip = next((e, c) for e, c in chips if (c.detector, c.chip, c.shape) == key)
-                self.files[kind, key] = ImageFile(path, chip_header(exposure, chip), chip.shape, ">i2")
+                self.images[kind, key] = ImageFile(path, chip_header(exposure, chip), chip.shape, ">i2")
             else:
-                self.files[kind, key] = CleanedCopy(path, exposures[key])
+                self.copies[key] = CleanedCopy(path, exposures[key])
+
+    @property
+    def _files(self) -> list[ImageFile | CleanedCopy]:
+        return [*self.images.values(), *self.copies.values()]
 
     @property
     def nbytes(self) -> int:
         """Bytes that they will take."""
-        return sum(file.nbytes for file in self.files.values())
+        return sum(file.nbytes for file in self._files)
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """Their names."""
-        return tuple(file.path for file in self.files.values())
+        return tuple(file.path for file in self._files)
 
     def make(self) -> None:
         """Write all pixels; the masks must have been made if they are asked for."""
-        if not self.files:
+        if not self._files:
             return
         reduction = self.reduction
         with reduction.timed("intermediate images"):
-            for file in self.files.values():
+            for file in self._files:
                 file.create()
             tasks = list(self._tasks())
             made = map_unordered(self._run, tasks, reduction.cancel, reduction.threads)
@@ -120,12 +127,12 @@ class Kept:
 
     def finish(self) -> None:
         """Give all files their names."""
-        for file in self.files.values():
+        for file in self._files:
             file.finish()
 
     def abort(self) -> None:
         """Remove what is unfinished."""
-        for file in self.files.values():
+        for file in self._files:
             file.abort()
 
     def _run(self, task: Callable[[], None]) -> None:
@@ -133,9 +140,9 @@ class Kept:
         task()
 
     def _tasks(self) -> Iterator[Callable[[], None]]:
-        kinds = {kind for kind, _ in self.files}
+        kinds = {kind for kind, _ in self.images}
         reduction = self.reduction
-        if kinds & {"med", "blt", "crclean"}:
+        if kinds & {"med", "blt"} or self.copies:
             reduction.make_median()
         for region in tiles_of(reduction.separate_grid.shape, SIDE):
             if "med" in kinds:
@@ -144,41 +151,39 @@ class Kept:
                 for index in range(len(reduction.exposures)):
                     yield partial(self._single, index, region)
         for prepared in reduction.chips:
-            if kinds & {"blt", "crmask", "crclean"}:
+            if kinds & {"blt", "crmask"} or self.copies:
                 for box in tiles_of(prepared.chip.shape, SIDE):
                     yield partial(self._chip, prepared, box)
         masks = {(p.chip.detector, p.chip.chip, p.chip.shape): p.static for p in reduction.chips}
-        for (kind, key), file in self.files.items():
+        for (kind, key), file in self.images.items():
             if kind == "staticMask":
                 yield partial(file.write, Region(0, key[2][0], 0, key[2][1]), masks[key])
 
     def _median(self, region: Region) -> None:
-        self.files["med", 0].write(region, self.reduction.median(region) * np.float32(self.unit_factor))
+        self.images["med", 0].write(region, self.reduction.median(region) * np.float32(self.unit_factor))
 
     def _single(self, index: int, region: Region) -> None:
         sci, wht = self.reduction.single(index, region)
         fill = self.reduction.parameters.separate.driz_sep_fillval or 0.0
         for kind, values in (("single_sci", sci), ("single_wht", wht)):
-            if (kind, index) in self.files:
+            if (kind, index) in self.images:
                 if kind == "single_sci" and self.unit_factor != 1.0:
                     values = np.where(wht != 0, values * np.float32(self.unit_factor), np.float32(fill))
-                self.files[kind, index].write(region, values)
+                self.images[kind, index].write(region, values)
 
     def _chip(self, prepared: PreparedChip, box: Region) -> None:
         number, chip = prepared.number, prepared.chip
-        good = None
-        if ("crmask", number) in self.files or ("crclean", prepared.exposure) in self.files:
-            good = self.reduction.crmask(number, box)
-        if ("crmask", number) in self.files:
-            self.files["crmask", number].write(box, good)
-        if not {("blt", number), ("crclean", prepared.exposure)} & self.files.keys():
+        if ("crmask", number) in self.images:
+            self.images["crmask", number].write(box, self.reduction.crmask(number, box))
+        copy = self.copies.get(prepared.exposure)
+        if ("blt", number) not in self.images and copy is None:
             return
         blotted = self.reduction.blot(number, box)
-        if ("blt", number) in self.files:
-            self.files["blt", number].write(box, blotted / np.float32(chip.to_electrons))
-        if ("crclean", prepared.exposure) in self.files:
+        if ("blt", number) in self.images:
+            self.images["blt", number].write(box, blotted / np.float32(chip.to_electrons))
+        if copy is not None:
             crbit = self.reduction.parameters.general.crbit
             # As in DrizzlePac: whatever DQ flags is replaced too, but for what crbit alone has flagged.
-            good = good & chip.good(box, crbit, prepared.resetbits)
+            good = self.reduction.crmask(number, box) & chip.good(box, crbit, prepared.resetbits)
             good &= np.isfinite(chip.read_sci(box))
-            self.files["crclean", prepared.exposure].write(chip, box, good, blotted, crbit)
+            copy.write(chip, box, good, blotted, crbit)

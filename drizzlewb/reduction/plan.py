@@ -134,7 +134,10 @@ def _grid_identity(grid: OutputGrid) -> list:
 def _named_files(exposures: Sequence[Exposure], parameters: ReduceParameters) -> dict[str, list]:
     """Files that parameters name, with size and time: they may be edited under the same name."""
     p = parameters.sky
-    sky = [p.skyfile] if p.skysub else [p.skyuser.strip()[1:]] if p.skyuser.strip().startswith("@") else []
+    user = p.skyuser.strip()
+    sky: list[str | Path] = []
+    if p.skysub or user.startswith("@"):
+        sky.append(p.skyfile if p.skysub else user[1:])
     if p.skysub and p.skymask_cat.strip():
         folder = Path(p.skymask_cat).parent
         masks = [mask for entry in read_mask_catalog(p.skymask_cat.strip()) for mask in entry.masks if mask]

@@ -183,11 +183,13 @@ def reduce(
 def _update_inputs(reduction: Reduction) -> list[str]:
     """Write cosmic-ray flags and MDRIZSKY into the inputs; names of the files that were changed."""
     sky = reduction.prepare().sky
-    known = sky is not None and sky.method != "none"
     p = reduction.parameters
+    skies: list[float | None] = [None] * len(reduction.chips)
+    if sky is not None and sky.method != "none":
+        skies = [float(value) for value in sky.table()["MDRIZSKY"]]
     done = inputs_update.update_inputs(
         reduction.exposures,
-        [float(v) for v in sky.table()["MDRIZSKY"]] if known else [None] * len(reduction.chips),
+        skies,
         reduction.crmask if p.cosmicray.driz_cr else None,
         p.general.crbit,
         p.general.resetbits,

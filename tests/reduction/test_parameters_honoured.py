@@ -163,7 +163,9 @@ def field(tiny_set, tmp_path_factory):
         driz_cr=False, build=True,
     )  # fmt: skip
     reference.path.rename(folder / "reference.fits")
-    return folder
+    yield folder
+    exposures_of.cache_clear()
+    _arrays.cache_clear()
 
 
 @functools.cache
