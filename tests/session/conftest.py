@@ -1,9 +1,7 @@
 import pytest
 from factory import write
-from sessions import FakeMakers
 
 from drizzlewb import read_exposures
-from drizzlewb.session import Session
 
 
 @pytest.fixture(scope="session")
@@ -37,9 +35,13 @@ def field(field_folder):
 
 @pytest.fixture
 def makers():
+    from sessions import FakeMakers
+
     return FakeMakers()
 
 
 @pytest.fixture
 def session(field, makers):
+    from drizzlewb.session import Session
+
     return Session(field, makers=makers)
