@@ -15,7 +15,7 @@ from drizzlewb import distortion
 from drizzlewb.exposure import Exposure
 from drizzlewb.training.truth import ExposureTruth
 
-__all__ = ["AlignmentError", "StarOffset", "alignment_errors", "star_offsets"]
+__all__ = ["AlignmentError", "Frame", "StarOffset", "alignment_errors", "mean_frame", "star_offsets"]
 
 NODES = 9  # along each side of a chip
 BOX = 2  # half a side of the box in which a star is centred, native pixels
@@ -77,6 +77,44 @@ def _place(ra: NDArray, dec: NDArray, centre: tuple[float, float]) -> tuple[NDAr
     return _wrap(ra - centre[0]) * 3600 * math.cos(math.radians(centre[1])), (dec - centre[1]) * 3600
 
 
+class Frame(NamedTuple):
+    """Rigid offset, true minus fitted: shift (arcsec) and turn (rad, east of north) about a centre (deg)."""
+
+    centre: tuple[float, float]
+    east: float
+    north: float
+    turn: float
+
+    def at(self, ra: NDArray, dec: NDArray) -> tuple[NDArray, NDArray]:
+        """Offset (east, north) in arcsec at sky positions in degrees."""
+        e, n = _place(ra, dec, self.centre)
+        return self.east - self.turn * n, self.north + self.turn * e
+
+    def fitted(self, ra: NDArray, dec: NDArray) -> tuple[NDArray, NDArray]:
+        """Where the fitted frame has what truly lies at (ra, dec), degrees."""
+        east, north = self.at(ra, dec)
+        return ra - east / 3600 / np.cos(np.radians(dec)), dec - north / 3600
+
+
+def _fit_frame(offsets: Sequence[tuple[NDArray, ...]]) -> Frame:
+    ra, dec, east, north = (np.concatenate([o[k] for o in offsets]) for k in (3, 4, 5, 6))
+    centre = (float(ra[0]), float(dec[0]))
+    e, n = _place(ra, dec, centre)
+    one, zero = np.ones_like(e), np.zeros_like(e)
+    design = np.concatenate([np.stack([one, zero, -n], 1), np.stack([zero, one, e], 1)])
+    shift = np.linalg.lstsq(design, np.concatenate([east, north]), rcond=None)[0]
+    return Frame(centre, *shift.tolist())
+
+
+def mean_frame(exposures: Sequence[Exposure], truths: Mapping[str, ExposureTruth]) -> Frame | None:
+    """Rigid offset that exposures share; None where none has a truth.
+
+    An alignment is relative: a stack may lie off the true sky as a whole and still be sound.
+    """
+    ours = [_offsets(e, truths[e.rootname]) for e in exposures if e.rootname in truths]
+    return _fit_frame(ours) if ours else None
+
+
 def alignment_errors(
     exposures: Sequence[Exposure], truths: Mapping[str, ExposureTruth], reference: str
 ) -> dict[str, AlignmentError]:
@@ -100,18 +138,12 @@ def alignment_errors(
     measured = {e.rootname: _offsets(e, truths[e.rootname]) for e in ours}
     if reference not in measured:
         return {}
-    _, _, _, ra, dec, east, north = measured[reference]
-    centre = (float(ra[0]), float(dec[0]))
-    e, n = _place(ra, dec, centre)
-    one, zero = np.ones_like(e), np.zeros_like(e)
-    design = np.concatenate([np.stack([one, zero, -n], 1), np.stack([zero, one, e], 1)])
-    rigid = np.linalg.lstsq(design, np.concatenate([east, north]), rcond=None)[0]
+    frame = _fit_frame([measured[reference]])
     out = {}
     for exposure in ours:
         x, y, chip, ra, dec, east, north = measured[exposure.rootname]
-        e, n = _place(ra, dec, centre)
-        east = east - (rigid[0] - rigid[2] * n)
-        north = north - (rigid[1] + rigid[2] * e)
+        own_east, own_north = frame.at(ra, dec)
+        east, north = east - own_east, north - own_north
         cd = np.array(exposure.chips[0].wcs.cd) * 3600
         dx, dy = np.linalg.solve(cd, np.stack([east, north]))
         mas = np.hypot(east, north) * 1000

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from drizzlewb.exposure import Exposure
 from drizzlewb.steps.saturation import Saturation, saturation
 from drizzlewb.steps.weight_check import WeightCheck, full_overlap, weigh
+from drizzlewb.training.alignment_error import mean_frame
 from drizzlewb.training.delivery import Delivered
 from drizzlewb.training.expected import Scene, expected_scene
 from drizzlewb.training.known import Known
@@ -98,8 +99,12 @@ def look(
         root = next((r for r in product.inputs if r in known.exposures), None)
         if root is not None:
             seconds = known.index["exposures"][root]["exptime"]
+            catalog, frame = known.catalog, mean_frame(exposures, known.exposures)
+            if frame is not None:
+                catalog = catalog.copy()
+                catalog["ra"], catalog["dec"] = frame.fitted(*(np.asarray(catalog[k]) for k in ("ra", "dec")))
             scene = expected_scene(
-                product.grid, pixfrac, known.catalog, product.filter, known.model, known.size,
+                product.grid, pixfrac, catalog, product.filter, known.model, known.size,
                 known.exposures[root], seconds,
             )  # fmt: skip
     residual = sci - scene.image if scene is not None else None

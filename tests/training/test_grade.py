@@ -21,7 +21,7 @@ from drizzlewb.training.known import find_truth, read_known
 from drizzlewb.training.look import look
 from drizzlewb.training.pointing import pixel_area_map, sky_to_pixel
 from drizzlewb.training.rays import count_rays, find_masks, ray_map
-from drizzlewb.training.roles import assign, filter_in_name
+from drizzlewb.training.roles import Role, assign, filter_in_name
 from drizzlewb.training.rows import Row, judge
 from drizzlewb.training.science import (
     noise_row,
@@ -242,7 +242,7 @@ def test_whole_misaligned_visit_is_named(tiny_set, known):
     assert "j8ny02yvq" in row.words
 
 
-def test_reference_offset_is_removed(done, known):
+def test_offset_of_the_whole_is_removed(done, known, tmp_path):
     exposures = read_exposures(str(done / "j8ny01*_flc.fits"))
     turned = []
     for exposure in exposures:
@@ -254,6 +254,11 @@ def test_reference_offset_is_removed(done, known):
     errors = alignment_errors(turned, known.exposures, "j8ny01svq")
     # All moved together: an alignment is relative. Left are second-order terms of the shift.
     assert max(error.max_px for error in errors.values()) < 1e-3
+    # A stack that lies 2 px off the true sky as a whole has the same stars.
+    path = reduce(turned, output=tmp_path / "F606W_opt", final_rot=0.0, final_scale=0.03, **OPTIMISED).path
+    seen = look(read_product(path), turned, known)
+    role = Role("optimised", "F606W", seen.product)
+    assert by_name(photometry_rows(role, seen, known), "photometric bias").verdict in ("good", "pass")
 
 
 def test_swapped_files_are_named(copy, known):
