@@ -245,7 +245,8 @@ def _layout(
     parameters, grid, exposures = reduction.parameters, reduction.final_grid, reduction.exposures
     planes = 1 + (sum(len(e.chips) for e in exposures) - 1) // 32
     ctx_shape = grid.shape if planes == 1 else (planes, *grid.shape)
-    primary = blend.primary_header(exposures, parameters, grid, names["sci"], names)
+    said = names if parameters.general.context else {**names, "ctx": ""}
+    primary = blend.primary_header(exposures, parameters, grid, names["sci"], said)
     parts = {
         "sci": Part("sci", blend.science_header(exposures, grid, unit, unit_ratio), grid.shape, ">f4"),
         "wht": Part("wht", blend.weight_header(grid, parameters.final.final_wht_type), grid.shape, ">f4"),

@@ -430,6 +430,7 @@ def test_context_build_and_output(field, tmp_path):
     ]  # fmt: skip
     assert not [p for p in two.paths if "_ctx" in p.name]
     assert two.ctx is None
+    assert [fits.getheader(p.path)["D001OUCO"] for p in (one, two)] == ["one_drc.fits", ""]
     np.testing.assert_array_equal(two.sci, one.sci)
 
 
