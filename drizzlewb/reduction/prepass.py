@@ -162,6 +162,7 @@ def run_prepass(
                 count,
                 resetbits,
                 *companions(chip.exposure, chip.chip),
+                sky_removed=value.header_e - value.subtracted_e,
             )
         )
     return PrePass(prepared, solution)

@@ -97,16 +97,23 @@ def crmask_box(
     grown = _grown(placed, box, parameters)
     under = median_under(placed, box, parameters)
     blotted = blot_box(placed, grown, read_median(under), (under.y0, under.x0), parameters)
+    sci = chip.read_sci(grown)
     # Compared with the sky in both, as DrizzlePac does: it enters the derivative at the chip's border.
     added = sky_added(prepared, parameters)
-    blotted += np.float32(added)
     if parameters.extra.peer_noise:
         background = cosmicray.noise_background(prepared.sky_subtracted, added, peer_parity=True)
     else:
-        background = cosmicray.noise_background(prepared.sky_present, added)
+        # So does a sky that was removed beforehand: whoever took it off, the mask is the same.
+        if prepared.sky_removed:
+            sci += np.float32(prepared.sky_removed)
+            added += prepared.sky_removed
+        # The median has kept what was not subtracted from the exposures: with match, nearly all.
+        kept = prepared.sky_present - prepared.sky_absent
+        background = cosmicray.noise_background(prepared.sky_present, kept + added)
+    blotted += np.float32(added)
     mask = np.empty(grown.shape, np.uint8)
     cosmicray.cosmic_rays(
-        chip.read_sci(grown), blotted, grown.y0, grown.x0, *chip.shape, background, chip.read_noise,
+        sci, blotted, grown.y0, grown.x0, *chip.shape, background, chip.read_noise,
         *p.driz_cr_snr, *p.driz_cr_scale, mask,
     )  # fmt: skip
     if p.driz_cr_grow > 1 or p.driz_cr_ctegrow > 0:

@@ -149,8 +149,8 @@ def median_region(
 
 
 def _sky(prepared: PreparedChip, parameters: ReduceParameters) -> float:
-    """Sky that makes noise: what is present on the detector, or DrizzlePac's choice, the subtracted one."""
-    return prepared.sky_subtracted if parameters.extra.peer_noise else prepared.sky_present
+    """Sky that made noise and is not in the separate images, or DrizzlePac's choice, the subtracted one."""
+    return prepared.sky_subtracted if parameters.extra.peer_noise else prepared.sky_absent
 
 
 def _limit(value: float | None, absent: float) -> float:

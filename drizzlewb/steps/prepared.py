@@ -29,6 +29,8 @@ class PreparedChip:
     sky_subtracted, sky_present : float
         Sky taken off every pixel (DrizzlePac's MDRIZSKY) and sky that fell on the detector, both in
         electrons over the exposure. They differ when sky was removed before, or for ``match``.
+    sky_removed : float
+        Sky that the user had taken off the file's pixels before and has declared, electrons.
     good_pixels : int
         Pixels usable for the separate images (``driz_sep_bits``, static mask, finite).
     resetbits : int
@@ -49,6 +51,15 @@ class PreparedChip:
     resetbits: int = 0
     weight_map: Plane | None = None
     flat: Plane | None = None
+    sky_removed: float = 0.0
+
+    @property
+    def sky_absent(self) -> float:
+        """Sky that fell on the detector and is no longer in `read_data`: it made noise that they do not show.
+
+        With ``match`` this is an offset only, the rest of the sky being in the pixels still.
+        """
+        return self.sky_removed + self.sky_subtracted
 
     @property
     def bit(self) -> np.uint32:
