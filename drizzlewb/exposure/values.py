@@ -180,9 +180,7 @@ class Chip:
             good = ((self.dq.words(region) & np.uint16(bad)) == 0).view(np.uint8)
         else:
             good = np.ones((y1 - y0, x1 - x0), np.uint8)
-        for drawn in (
-            self.drawn if not taken & DRAWN_FLAG else ()
-        ):  # not undone by reset
+        for drawn in self.drawn if not taken & DRAWN_FLAG else ():  # not undone by reset
             good[covered(drawn, self.wcs, self.pixel_scale_arcsec, region)] = 0
         if self.shadow_chip:
             rows, columns = np.arange(y0, y1), np.arange(x0, x1)

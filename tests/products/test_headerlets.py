@@ -186,8 +186,6 @@ def test_what_stwcs_refuses_is_told(svm_flc, tmp_path, monkeypatch):
     where = headerlets.write_headerlet(svm_flc, tmp_path / "x_hlet.fits", hdrname="X", attach=False)
     with fits.open(where, mode="update") as hdus:
         hdus[0].header["DISTNAME"] = "another-model"
-    with pytest.raises(
-        DataError, match=r"applying .*: stwcs gave up \(Distortion models do not match"
-    ):
+    with pytest.raises(DataError, match=r"applying .*: stwcs gave up \(Distortion models do not match"):
         headerlets.apply_headerlet(svm_flc, where)
     assert svm_flc.read_bytes() == raw
