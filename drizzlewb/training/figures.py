@@ -293,8 +293,11 @@ def cleaning(grade: Grade) -> Figure | None:
             transform=right.transAxes,
         )
     right.set_title("widths of the same stars", fontsize=9, loc="left")
-    for axes in (left, middle, right):
+    for axes, drawn in ((left, rays), (middle, imprint), (right, widths is not None)):
         _plain(axes)
+        if not drawn:
+            axes.set_xticks([])
+            axes.set_yticks([])
     return figure
 
 
