@@ -284,7 +284,7 @@ class Runs(Known):
             except Cancelled:
                 raise
             except Exception as error:
-                self._fail(handle, at[0], wanted.get(at[0], ""), error)
+                self._fail(handle, at[0], wanted, error)
                 raise
             self.commit(handle, results, value)
             return value
@@ -326,17 +326,23 @@ class Runs(Known):
                 self.session.cache.tidy(pinned)
             self.session.publish()
 
-    def _fail(self, handle: Handle, step: str, key: str, error: Exception) -> None:
-        """Keep an error as the readable result of a step."""
+    def _fail(self, handle: Handle, step: str, wanted: dict[str, str], error: Exception) -> None:
+        """Keep an error as the readable result of the step, or of the next one that is not there yet."""
         if isinstance(error, DrizzlewbError):
             sentence = str(error)
+        elif isinstance(error, OSError):
+            sentence = f"The system refused: {error}. Check the disk and the files, then run again."
         else:
-            sentence = f"this is a failure of drizzlewb itself: {type(error).__name__}: {error}"
+            sentence = f"This is a failure of drizzlewb itself: {type(error).__name__}: {error}."
             log.error("%r failed", handle, exc_info=error)
         with self.session.lock:
             if handle.settle("failed", error=error):
                 self.wanted.pop(id(handle), None)
-                self.errors[step, key] = sentence
+                names = list(wanted)
+                for name in names[names.index(step) :] if step in wanted else names[-1:]:
+                    if not self.session.cache.has(name, wanted[name]):
+                        self.errors[name, wanted[name]] = sentence
+                        break
                 self.session.publish()
 
     def _changed(self, handle: Handle) -> None:
