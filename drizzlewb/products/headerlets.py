@@ -96,7 +96,7 @@ def write_headerlet(
         tool.write_headerlet(
             str(copy), name, output=str(made), wcskey="PRIMARY", author=author or None,
             descrip=descrip or None, history=history or None, attach=attach, clobber=True,
-            nmatch=int(first.number("NMATCH", first.number("NMATCHES", 0))) or None,
+            logging=False, nmatch=int(first.number("NMATCH", first.number("NMATCHES", 0))) or None,
             catalog=catalog or first.string("CATALOG") or None,
         )  # fmt: skip
         with replaced_when_whole(target) as part:
@@ -218,7 +218,7 @@ def attach_headerlet(path: str | Path, headerlet: str | Path) -> Change:
     _headerlet_for(path, headerlet)
     before, after = edited(
         path,
-        lambda copy: tool.attach_headerlet(str(copy), str(headerlet)),
+        lambda copy: tool.attach_headerlet(str(copy), str(headerlet), logging=False),
         "headerlet",
         f"attaching {headerlet} to {path}",
     )
@@ -257,9 +257,9 @@ def apply_headerlet(
     def edit(copy: Path) -> None:
         name, of = str(copy), str(headerlet)
         if alternate:
-            tool.apply_headerlet_as_alternate(name, of, attach=attach)
+            tool.apply_headerlet_as_alternate(name, of, attach=attach, logging=False)
         else:
-            tool.apply_headerlet_as_primary(name, of, attach=attach, archive=True, force=force)
+            tool.apply_headerlet_as_primary(name, of, attach=attach, archive=True, force=force, logging=False)
 
     finish = None if alternate else _fit_of(facts)
     before, after = edited(path, edit, "headerlet", f"applying {headerlet} to {path}", finish)
@@ -313,7 +313,9 @@ def restore_headerlet(path: str | Path, extver: int) -> Change:
         facts = headerlet_solution(hdus)
 
     def edit(copy: Path) -> None:
-        tool.restore_from_headerlet(str(copy), hdrext=("HDRLET", extver), archive=True, force=True)
+        tool.restore_from_headerlet(
+            str(copy), hdrext=("HDRLET", extver), archive=True, force=True, logging=False
+        )
 
     doing = f"restoring headerlet {extver} of {path}"
     before, after = edited(path, edit, "activate", doing, _fit_of(facts))

@@ -215,7 +215,7 @@ def _set_aside(copy: Path, plan: Outlook) -> str:
         with quiet(f"keeping the earlier solutions of {plan.path}"):
             for key, name in wc.names(parts[science[0]].cards).items():
                 if key != wc.OPUS and name:
-                    tool.archive_as_headerlet(str(copy), name, wcskey=key, wcsname=name)
+                    tool.archive_as_headerlet(str(copy), name, wcskey=key, wcsname=name, logging=False)
         return ""
     headers = [parts[k].cards for k in science]
     if not any("IDCTAB" in c or "A_ORDER" in c or "WCSNAME" in c for c in headers):

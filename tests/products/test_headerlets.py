@@ -18,8 +18,13 @@ from drizzlewb.products.history import headerlet_hdus, wcs_history
 
 
 @pytest.fixture(autouse=True)
-def _stwcs():
+def _stwcs(tmp_path, monkeypatch):
     pytest.importorskip("stwcs")
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    yield
+    assert not list(here.iterdir())  # stwcs would like to leave logs where one stands
 
 
 def shifted(path, arcsec=0.1):

@@ -12,8 +12,13 @@ from drizzlewb.products.updatewcs import update_wcs, updatewcs_outlook
 
 
 @pytest.fixture(autouse=True)
-def _stwcs():
+def _stwcs(tmp_path, monkeypatch):
     pytest.importorskip("stwcs")
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    yield
+    assert not list(here.iterdir())  # stwcs would like to leave logs where one stands
 
 
 @pytest.fixture
