@@ -10,6 +10,7 @@ import importlib
 import io
 import logging
 import os
+import sys
 import tempfile
 import threading
 import traceback
@@ -102,17 +103,24 @@ def _let_go(error: BaseException) -> None:
 
 @contextlib.contextmanager
 def _listening(stream: io.StringIO) -> Iterator[None]:
-    """Let stwcs's loggers, which write to the terminal, speak to a stream."""
+    """Let stwcs's loggers speak to a stream instead of the terminal and ``headerlet.log``."""
     ear = logging.StreamHandler(stream)
     ear.setLevel(logging.WARNING)
     names = [n for n in list(logging.root.manager.loggerDict) if n.split(".")[0] == "stwcs"]
     loggers = [logging.getLogger(n) for n in names]
     before = [(one.handlers, one.propagate) for one in loggers]
+    module = sys.modules.get("stwcs.wcsutil.headerlet")
+    opens_file = getattr(module, "init_logging", None)
     try:
+        if opens_file is not None:
+            # Its functions call each other without passing on that no file is wanted.
+            module.init_logging = lambda *_, **__: None  # type: ignore[union-attr]
         for one in loggers:
             one.handlers, one.propagate = [ear], False
         yield
     finally:
+        if opens_file is not None:
+            module.init_logging = opens_file  # type: ignore[union-attr]
         for one, (handlers, propagate) in zip(loggers, before, strict=True):
             one.handlers, one.propagate = handlers, propagate
 
