@@ -113,7 +113,9 @@ def run_prepass(
         PreparedChip(chip, number, k, masks.get(_signature(chip)), resetbits=resetbits)
         for number, (k, chip) in enumerate(flat)
     ]
-    blocks = sky_step.block_side(len(flat), parameters)
+    blocks = sky_step.block_side(
+        len(flat), parameters, max(chip.shape[0] * chip.shape[1] for _, chip in flat)
+    )
 
     def measure(prepared: PreparedChip) -> tuple[int, int, object]:
         chip = prepared.chip

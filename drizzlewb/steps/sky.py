@@ -30,7 +30,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-_BLOCK_SIDES = (16, 24, 32, 48, 64, 96, 128, 192, 255)
+_BLOCK_SIDES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 255)
 _BLOCK_BUDGET = 96e6  # bytes for the histograms of all chips together
 _CHIP_AREA = 2048 * 4096  # pixels of the largest chips
 
@@ -136,7 +136,7 @@ class SkySolution:
         return Table(rows=rows, names=names)
 
 
-def block_side(n_chips: int, parameters: ReduceParameters) -> int:
+def block_side(n_chips: int, parameters: ReduceParameters, chip_area: int = _CHIP_AREA) -> int:
     """Side in pixels of the blocks whose histograms the match methods merge.
 
     Parameters
@@ -145,18 +145,20 @@ def block_side(n_chips: int, parameters: ReduceParameters) -> int:
         Chips in the stack.
     parameters : ReduceParameters
         ``skysub``, ``skymethod``, ``skyfile``.
+    chip_area : int
+        Pixels of the largest chip.
 
     Returns
     -------
     int
-        0 where no blocks are needed; else the smallest side, from 16 px on, with which the
-        histograms of all chips (of 2048 x 4096) take no more than 96 MB.
+        0 where no blocks are needed; else the smallest side, from 8 px on, with which the
+        histograms of all chips take no more than 96 MB.
     """
     p = parameters.sky
     if not p.skysub or p.skyfile or "match" not in p.skymethod or n_chips < 2:
         return 0
     for side in _BLOCK_SIDES:
-        if n_chips * _CHIP_AREA / side**2 * N_BINS * 2 <= _BLOCK_BUDGET:
+        if n_chips * chip_area / side**2 * N_BINS * 2 <= _BLOCK_BUDGET:
             return side
     return _BLOCK_SIDES[-1]
 

@@ -21,8 +21,12 @@ __all__ = ["ALIGNMENT", "RUNS", "Demo", "demo", "with_true_wcs"]
 log = logging.getLogger(__name__)
 
 ALIGNMENT: dict[str, Any] = {"threshold": 50.0, "conv_width": 3.5, "shiftfile": True, "updatehdr": True}
-BASIC = {"skymethod": "localmin"}
+# The median, because minmed takes the darkest exposure where bleeds of saturated stars differ and so loses
+# part of their flux.
+MEDIAN = {"combine_type": "median", "combine_nhigh": 1}
+BASIC = {"skymethod": "localmin", **MEDIAN}
 OPTIMISED = {
+    **MEDIAN,
     "skymethod": "match",
     "final_wcs": True,
     "final_rot": 0.0,
@@ -33,7 +37,7 @@ OPTIMISED = {
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "F606W_basic": ("F606W", BASIC),
     "F606W_opt": ("F606W", OPTIMISED),
-    "F814W_opt": ("F814W", {"skymethod": "match", "final_wcs": True, "final_pixfrac": 0.6}),
+    "F814W_opt": ("F814W", {**MEDIAN, "skymethod": "match", "final_wcs": True, "final_pixfrac": 0.6}),
 }
 
 
