@@ -246,9 +246,10 @@ def _put_on(exposure: Exposure, entry: Mapping[str, Any]) -> Exposure:
     if changed:
         log.info(
             "replay: %s carries the WCS %r; the solution %r of the record is used, in memory",
-            Path(exposure.path).name, exposure.wcsname, names[0] if names else "",
+            Path(exposure.path).name, exposure.wcsname, names[0],
         )  # fmt: skip
-        exposure = exposure.with_wcs(solutions, wcsname=names[0] if names else None)
+    if changed or (names and names[0] != exposure.wcsname):
+        exposure = exposure.with_wcs(solutions, wcsname=names[0])
     return exposure.with_drawn(list(dict.fromkeys(masks)))
 
 
