@@ -121,15 +121,24 @@ def _filter_row(image, weights, y, row):
     row[:] = np.float32(np.nan)
     if y < ry or y >= ny - ry:
         return
-    row[rx : nx - rx] = np.float32(0.0)
+    inner = row[rx : nx - rx]
+    inner[:] = np.float32(0.0)
     for j in range(ky):
-        for i in range(kx):
-            w = weights[j, i]
-            if w != 0.0:
-                source = image[y + j - ry]
-                shift = i - rx
-                for x in range(rx, nx - rx):
-                    row[x] += w * source[x + shift]
+        source = image[y + j - ry]
+        i = 0
+        # Several weights in one pass, over arrays that start at 0: so it becomes vector instructions.
+        while i + 5 <= kx:
+            w, s0 = weights[j, i:], source[i:]
+            w0, w1, w2, w3, w4 = w[0], w[1], w[2], w[3], w[4]
+            s1, s2, s3, s4 = s0[1:], s0[2:], s0[3:], s0[4:]
+            for x in range(inner.size):
+                inner[x] += w0 * s0[x] + w1 * s1[x] + w2 * s2[x] + w3 * s3[x] + w4 * s4[x]
+            i += 5
+        while i < kx:
+            w0, s0 = weights[j, i], source[i:]
+            for x in range(inner.size):
+                inner[x] += w0 * s0[x]
+            i += 1
 
 
 @kernel
@@ -246,6 +255,54 @@ def _solve(a, b, n):
 
 
 @kernel
+def _whole_box(image, xa, ya, area, sky, gx, dgx, gy, dgy, normal, right):
+    """Normal equations of x, y, area and sky over a whole box, where sums over pixels are products."""
+    size = gx.size
+    g0 = g1 = gg = gd = dd = 0.0
+    for i in range(size):
+        g0 += gx[i]
+        g1 += dgx[i]
+        gg += gx[i] * gx[i]
+        gd += gx[i] * dgx[i]
+        dd += dgx[i] * dgx[i]
+    h0 = h1 = hh = hd = ee = 0.0
+    light = across = up = total = 0.0
+    for j in range(size):
+        h0 += gy[j]
+        h1 += dgy[j]
+        hh += gy[j] * gy[j]
+        hd += gy[j] * dgy[j]
+        ee += dgy[j] * dgy[j]
+        row = slope = level = 0.0
+        for i in range(size):
+            value = float(image[ya + j, xa + i]) - sky
+            row += value * gx[i]
+            slope += value * dgx[i]
+            level += value
+        light += gy[j] * row
+        across += gy[j] * slope
+        up += dgy[j] * row
+        total += level
+    normal[0, 0] = area * area * dd * hh
+    normal[0, 1] = area * area * gd * hd
+    normal[0, 2] = area * gd * hh
+    normal[0, 3] = area * g1 * h0
+    normal[1, 1] = area * area * gg * ee
+    normal[1, 2] = area * gg * hd
+    normal[1, 3] = area * g0 * h1
+    normal[2, 2] = gg * hh
+    normal[2, 3] = g0 * h0
+    normal[3, 3] = size * size
+    for a in range(1, 4):
+        for b in range(a):
+            normal[a, b] = normal[b, a]
+    right[0] = area * (across - area * gd * hh)
+    right[1] = area * (up - area * gg * hd)
+    right[2] = light - area * gg * hh
+    right[3] = total - area * g0 * h0
+
+
+@kernel
 def fit_stars(image, good, xs, ys, heights, half, sigma, free_sigma, out):
     """Least-squares fit of a pixel-integrated round Gaussian plus a constant to each source.
 
@@ -283,31 +340,41 @@ def fit_stars(image, good, xs, ys, heights, half, sigma, free_sigma, out):
         out[k, :] = np.nan
         x, y, s = float(xs[k]), float(ys[k]), sigma
         xa, ya = xs[k] - half, ys[k] - half
+        j0, j1, i0, i1 = max(0, -ya), min(size, ny - ya), max(0, -xa), min(size, nx - xa)
+        whole = not free_sigma and (j1 - j0) * (i1 - i0) == size * size
+        if check and whole:
+            for j in range(size):
+                for i in range(size):
+                    whole = whole and good[ya + j, xa + i] != 0
         area = float(heights[k]) * 2.0 * math.pi * s * s
         sky = 0.0
         for _ in range(30):
             _profile(x, s, xa, size, gx, dgx, dsx)
             _profile(y, s, ya, size, gy, dgy, dsy)
-            normal[:, :] = 0.0
-            right[:] = 0.0
-            n = 0
+            n = size * size
             square = 0.0
-            for j in range(max(0, -ya), min(size, ny - ya)):
-                for i in range(max(0, -xa), min(size, nx - xa)):
-                    if check and good[ya + j, xa + i] == 0:
-                        continue
-                    slope[0] = area * dgx[i] * gy[j]
-                    slope[1] = area * gx[i] * dgy[j]
-                    slope[2] = gx[i] * gy[j]
-                    slope[3] = 1.0
-                    slope[4] = area * (dsx[i] * gy[j] + gx[i] * dsy[j])
-                    residual = float(image[ya + j, xa + i]) - area * slope[2] - sky
-                    n += 1
-                    square += residual * residual
-                    for a in range(npar):
-                        right[a] += slope[a] * residual
-                        for b in range(npar):
-                            normal[a, b] += slope[a] * slope[b]
+            if whole:
+                _whole_box(image, xa, ya, area, sky, gx, dgx, gy, dgy, normal, right)
+            else:
+                normal[:, :] = 0.0
+                right[:] = 0.0
+                n = 0
+                for j in range(j0, j1):
+                    for i in range(i0, i1):
+                        if check and good[ya + j, xa + i] == 0:
+                            continue
+                        slope[0] = area * dgx[i] * gy[j]
+                        slope[1] = area * gx[i] * dgy[j]
+                        slope[2] = gx[i] * gy[j]
+                        slope[3] = 1.0
+                        slope[4] = area * (dsx[i] * gy[j] + gx[i] * dsy[j])
+                        residual = float(image[ya + j, xa + i]) - area * slope[2] - sky
+                        n += 1
+                        square += residual * residual
+                        for a in range(npar):
+                            right[a] += slope[a] * residual
+                            for b in range(npar):
+                                normal[a, b] += slope[a] * slope[b]
             if n < 12 or not _solve(normal, right, npar):
                 break
             step = max(abs(right[0]), abs(right[1]))
@@ -322,6 +389,11 @@ def fit_stars(image, good, xs, ys, heights, half, sigma, free_sigma, out):
             if not (abs(x - xs[k]) <= 1.5 and abs(y - ys[k]) <= 1.5 and area > 0.0):
                 break
             if step < 1e-4 and (not free_sigma or abs(right[4]) < 1e-3):
+                if whole:
+                    for j in range(size):
+                        for i in range(size):
+                            residual = float(image[ya + j, xa + i]) - area * gx[i] * gy[j] - sky
+                            square += residual * residual
                 height = area / (2.0 * math.pi * s * s)
                 out[k, 0] = x
                 out[k, 1] = y
@@ -367,6 +439,25 @@ def _marginal_height(boxes, gaussian, axis):
     return data @ (along_weight * model) / (along_weight * model**2).sum()
 
 
+@kernel
+def _filtered_boxes(image, weights, xs, ys, out):
+    """Fill out[k] with the filtered image in the kernel's box around each source; 0 where it leaves it."""
+    ny, nx = image.shape
+    ky, kx = weights.shape
+    ry, rx = ky // 2, kx // 2
+    for k in range(xs.size):
+        for j in range(ky):
+            y = ys[k] + j - 2 * ry
+            for i in range(kx):
+                x = xs[k] + i - 2 * rx
+                total = 0.0
+                if y >= 0 and x >= 0 and y + ky <= ny and x + kx <= nx:
+                    for b in range(ky):
+                        for a in range(kx):
+                            total += weights[b, a] * image[y + b, x + a]
+                out[k, j, i] = total
+
+
 def shape_statistics(image, filters, xs, ys, heights):
     """Peak, flux, sharpness and the two roundnesses of DAOFIND for each source.
 
@@ -399,19 +490,13 @@ def shape_statistics(image, filters, xs, ys, heights):
     sign[ry:, :rx] = -1.0
     sign[: ry + 1, rx + 1 :] = -1.0
     sign[ry, rx] = 0.0
-    padded = np.pad(image, ((ry, ry), (rx, rx)), constant_values=np.nan)
-    jj, ii = np.mgrid[0 : 2 * ky - 1, 0 : 2 * kx - 1]
-    # In pieces: a wide kernel takes a hundred values per source and more.
-    for start in range(0, n, 4096):
-        part = slice(start, min(start + 4096, n))
-        wide = padded[ys[part, None, None] - (ky - 1) + ry + jj, xs[part, None, None] - (kx - 1) + rx + ii]
-        wide = wide.astype(float)
-        boxes = wide[:, ry : ry + ky, rx : rx + kx]
-        density = np.zeros_like(boxes)
-        for j in range(ky):
-            for i in range(kx):
-                density += float(filters.weights[j, i]) * wide[:, j : j + ky, i : i + kx]
-        density[~np.isfinite(density)] = 0.0
+    jj, ii = np.mgrid[-ry : ry + 1, -rx : rx + 1]
+    # In pieces that stay in the cache.
+    for start in range(0, n, 1024):
+        part = slice(start, min(start + 1024, n))
+        boxes = image[ys[part, None, None] + jj, xs[part, None, None] + ii].astype(float)
+        density = np.empty(boxes.shape)
+        _filtered_boxes(image, filters.weights, xs[part], ys[part], density)
         result.peak[part] = boxes.max((1, 2))
         result.flux[part] = boxes.sum((1, 2))
         centre = boxes[:, ry, rx]

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from drizzlewb.kernels.jit import kernel
 
-__all__ = ["OffsetPeak", "find_peak", "histogram_peak", "match_pairs", "offset_histogram", "thin"]
+__all__ = ["OffsetPeak", "Pairing", "find_peak", "histogram_peak", "match_pairs", "offset_histogram", "thin"]
 
 
 @kernel
@@ -234,7 +234,7 @@ def thin(xy, separation, priority=None):
     keep = np.ones(len(xy), bool)
     if len(xy) < 2 or not separation > 0:
         return keep
-    pairs = cKDTree(xy).query_pairs(separation, output_type="ndarray")
+    pairs = _tree(xy).query_pairs(separation, output_type="ndarray")
     if len(pairs) == 0:
         return keep
     rank = (
@@ -271,13 +271,57 @@ def match_pairs(xy, ref, tolerance, separation=0.0, priority=None, ref_priority=
     index, ref_index : ndarray, int64, shape (k,)
         ``xy[index]`` belongs to ``ref[ref_index]``; in order of index.
     """
-    xy, ref = np.asarray(xy, float), np.asarray(ref, float)
-    mine = np.flatnonzero(thin(xy, separation, priority))
-    theirs = np.flatnonzero(thin(ref, separation, ref_priority))
-    if mine.size == 0 or theirs.size == 0:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    distance, nearest = cKDTree(ref[theirs]).query(xy[mine], distance_upper_bound=tolerance)
-    _, back = cKDTree(xy[mine]).query(ref[theirs], distance_upper_bound=tolerance)
-    found = np.flatnonzero(np.isfinite(distance))
-    found = found[back[nearest[found]] == found]
-    return mine[found], theirs[nearest[found]]
+    return Pairing(xy, ref, separation, priority, ref_priority).pairs(ref, tolerance)
+
+
+class Pairing:
+    """Two lists that are matched several times, as the transformation between them gets better.
+
+    What does not change meanwhile, close sources and the order of the first list, is found once.
+
+    Parameters
+    ----------
+    xy, ref : ndarray, float64, shapes (n, 2) and (m, 2)
+        Positions, px; those of ref need only be right among themselves.
+    separation, priority, ref_priority
+        As for `match_pairs`.
+    """
+
+    def __init__(self, xy, ref, separation=0.0, priority=None, ref_priority=None):
+        xy, ref = np.asarray(xy, float), np.asarray(ref, float)
+        self._mine = np.flatnonzero(thin(xy, separation, priority))
+        self._theirs = np.flatnonzero(thin(ref, separation, ref_priority))
+        self._xy = xy[self._mine]
+        self._tree = _tree(self._xy) if self._mine.size else None
+
+    def pairs(self, predicted, tolerance):
+        """Mutual nearest neighbours within tolerance.
+
+        Parameters
+        ----------
+        predicted : ndarray, float64, shape (m, 2)
+            Where the sources of ref are expected among those of xy, px.
+        tolerance : float
+            Largest distance of a pair, px.
+
+        Returns
+        -------
+        index, ref_index : ndarray, int64, shape (k,)
+            In order of index.
+        """
+        if self._tree is None or self._theirs.size == 0:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        places = np.asarray(predicted, float)[self._theirs]
+        distance, back = self._tree.query(places, distance_upper_bound=tolerance)
+        # Only who is the nearest of somebody can be in a mutual pair.
+        asked = np.unique(back[np.isfinite(distance)])
+        if asked.size == 0:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        _, nearest = _tree(places).query(self._xy[asked], distance_upper_bound=tolerance)
+        mutual = back[nearest] == asked
+        return self._mine[asked[mutual]], self._theirs[nearest[mutual]]
+
+
+def _tree(points):
+    """Tree of points that lie evenly, as stars in an image do: quick to build."""
+    return cKDTree(points, balanced_tree=False, compact_nodes=False)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import poisson
+from scipy.special import gammainc
 
 from drizzlewb.errors import DataError
 from drizzlewb.kernels.matching import OffsetPeak, find_peak, histogram_peak, offset_histogram
@@ -82,7 +82,8 @@ def believable(peak: OffsetPeak | None, n_bins: int) -> bool:
     if peak is None or peak.contrast < CONTRAST:
         return False
     expected = max(peak.background, 1e-3)
-    return bool(n_bins * poisson.sf(peak.pairs - 1, expected) < FALSE_ALARM)
+    # Poisson: the probability of so many pairs or more.
+    return bool(n_bins * gammainc(peak.pairs, expected) < FALSE_ALARM)
 
 
 def advised_radius(farthest: float, unit_px: float) -> float:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from drizzlewb import distortion
 from drizzlewb.exposure import Exposure
 from drizzlewb.grid import OutputGrid
-from drizzlewb.kernels.matching import match_pairs
+from drizzlewb.kernels.matching import Pairing
 from drizzlewb.parameters.tweakreg import AlignParameters
 from drizzlewb.steps.fit import GEOMETRIES, LinearFit, corrected_tan, fit_linear, iterate_fit
 from drizzlewb.steps.offsets import Refused, Start, advised_radius, find_start
@@ -28,6 +28,7 @@ Index = npt.NDArray[np.int64]
 MAX_ROTATION_DEG = 2.0
 MAX_SCALE = 0.005
 ROUNDS = 10
+SETTLED_PX = 1e-3  # pairs do not change any more
 # With so many matches in one filter magnitudes must correlate.
 MAGNITUDE_TEST = (10, 100)
 MIN_CORRELATION = 0.5
@@ -174,11 +175,12 @@ def _match_and_fit(
     image, flux = xy[at], -sources.mag[at]
     center = plane.wcs.crpix
     predicted = start.predict(listed.xy)
+    pairing = Pairing(image, listed.xy, pars.separation, flux, -listed.mag)
     previous: tuple[bytes, bytes] | None = None
     fewest = max(pars.minobj, GEOMETRIES[pars.fitgeometry][1])
     fit = None
     for _ in range(ROUNDS):
-        i, j = match_pairs(image, predicted, pars.tolerance, pars.separation, flux, -listed.mag)
+        i, j = pairing.pairs(predicted, pars.tolerance)
         if len(i) < fewest:
             _refuse_few(name, len(i), fewest, len(at), listed, pars, start.rotation)
         fit = _fit(pars, image[i], listed.xy[j], center)
@@ -187,12 +189,14 @@ def _match_and_fit(
         state = (i.tobytes(), j.tobytes())
         if state == previous:
             break
-        previous = state
+        previous, before = state, predicted
         predicted = fit.predict(listed.xy)
+        if np.abs(predicted - before).max() < SETTLED_PX:
+            break
     assert fit is not None
     # The same lists shifted by more than any tolerance share no star.
     away = np.array([13.7, -11.3]) * max(1.0, pars.tolerance)
-    chance = len(match_pairs(image + away, predicted, pars.tolerance, pars.separation, flux, -listed.mag)[0])
+    chance = len(pairing.pairs(predicted - away, pars.tolerance)[0])
     turn = None
     if fit.geometry == "shift" and len(i) > 5:
         turn = iterate_fit(image[i], listed.xy[j], "rshift", center, pars.nclip, pars.sigma)

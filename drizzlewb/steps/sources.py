@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from drizzlewb import distortion
 from drizzlewb.errors import Cancelled, DataError
@@ -179,13 +178,20 @@ def _near_saturation(
     bits = sum(chip.flags.by_name.get(name, 0) for name in _NAMES_OF_SATURATION)
     if chip.dq is None or not bits or not len(x):
         return np.zeros(len(x), bool)
-    rows, columns = np.nonzero(chip.read_dq((0, chip.shape[0], 0, chip.shape[1])) & np.uint16(bits))
-    if not len(rows):
-        return np.zeros(len(x), bool)
-    distance, _ = cKDTree(np.column_stack([columns, rows])).query(
-        np.column_stack([x, y]), distance_upper_bound=radius
-    )
-    return np.isfinite(distance)
+    ny, nx = chip.shape
+    dq = chip.read_dq((0, ny, 0, nx)).ravel()
+    near = np.zeros(len(x), bool)
+    reach = math.ceil(radius)
+    at_x, at_y = x.astype(np.int64), y.astype(np.int64)
+    # Around the sources only: a search among all saturated pixels takes several times longer.
+    for j in range(-reach, reach + 1):
+        for i in range(-reach, reach + 1):
+            if not math.hypot(i, j) < radius:
+                continue
+            inside = (at_y >= -j) & (at_y < ny - j) & (at_x >= -i) & (at_x < nx - i)
+            place = np.where(inside, (at_y + j) * nx + at_x + i, 0)
+            near |= inside & (dq[place] & np.uint16(bits) != 0)
+    return near
 
 
 def _star_width(

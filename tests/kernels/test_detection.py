@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import correlate, maximum_filter
+from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
 from scipy.special import erf
 
@@ -193,6 +194,32 @@ class TestFitStars:
         at = np.array([15], np.int32), np.array([14], np.int32), np.array([5.0], np.float32)
         assert np.isnan(fit(ramp, *at)).all()
 
+    @pytest.mark.parametrize("flagged", [False, True])
+    def test_least_squares(self, flagged):
+        """Whole boxes have sums of their own; with a bad pixel every pixel is visited."""
+        _, _, image = field(n=6, noise=30.0)
+        x, y, h = peaks(image, matched_filter(3.0), 200)
+        good = np.ones(image.shape, np.uint8)
+        if flagged:
+            good[y + 1, x - 2] = 0
+        out = fit(image, x, y, h, good=good)
+        for k in range(len(x)):
+            jj, ii = np.mgrid[y[k] - 2 : y[k] + 3, x[k] - 2 : x[k] + 3]
+            use = good[jj, ii] != 0
+            data = image[jj, ii].astype(float)[use]
+
+            def misfit(p, box=(int(x[k]) - 2, int(y[k]) - 2), use=use, data=data):
+                model = star((5, 5), p[0] - box[0], p[1] - box[1], p[2], 0.85) + p[3]
+                return model[use] - data
+
+            start = [x[k], y[k], h[k] * 2 * np.pi * 0.85**2, 80.0]
+            best = least_squares(misfit, start, x_scale=[1, 1, 1e4, 100], xtol=1e-12)
+            # Rounds end at steps below 1e-4 px, of which the next is smaller by ten and more.
+            assert_allclose(out[k, :2], best.x[:2], atol=2e-5)
+            assert_allclose(out[k, 2] * 2 * np.pi * 0.85**2, best.x[2], rtol=1e-4)
+            rms = np.sqrt(np.mean(best.fun**2))
+            assert_allclose(out[k, 5], rms / out[k, 2], rtol=1e-3)
+
     def test_near_a_corner_only_pixels_of_the_image_count(self):
         image = (star((31, 31), 1.1, 1.2, 5e4, 0.9) + 10).astype(np.float32)
         at = np.array([1], np.int32), np.array([1], np.int32), np.array([9e3], np.float32)
@@ -217,6 +244,29 @@ class TestShapeStatistics:
         quadrants = d[:2, :3].sum() - d[2:, :2].sum() - d[:3, 3:].sum() + d[3:, 2:].sum()
         ring = np.abs(d).sum() - abs(d[2, 2])
         assert_allclose(shapes.round1[k], 2 * quadrants / ring, atol=1e-4)
+
+    def test_many_sources_and_those_at_the_border(self):
+        """What leaves the filtered image counts as nothing, and each source has its own numbers."""
+        image = np.random.default_rng(1).normal(50, 9, (90, 300)).astype(np.float32)
+        filters = matched_filter(3.5)
+        x, y, h = peaks(image, filters, 0.0)
+        assert len(x) > 1100
+        shapes = shape_statistics(image, filters, x, y, h)
+        density = correlate(image.astype(float), filters.weights.astype(float))
+        border = np.ones(image.shape, bool)
+        border[2:-2, 2:-2] = False
+        density[border] = 0.0
+        sign = np.zeros((5, 5))
+        sign[:2, :3] = sign[3:, 2:] = 1
+        sign[2:, :2] = sign[:3, 3:] = -1
+        sign[2, 2] = 0
+        at_the_border = (x == 2) | (y == 2) | (x == 297) | (y == 87)
+        assert at_the_border.sum() > 20
+        for k in [*np.flatnonzero(at_the_border), 0, 511, 1023, 1024, len(x) - 1]:
+            d = density[y[k] - 2 : y[k] + 3, x[k] - 2 : x[k] + 3]
+            expected = 2 * (d * sign).sum() / np.abs(d * np.abs(sign)).sum()
+            assert_allclose(shapes.round1[k], expected, atol=1e-4)
+            assert shapes.peak[k] == image[y[k] - 2 : y[k] + 3, x[k] - 2 : x[k] + 3].max()
 
     def test_a_line_is_not_round_and_a_hit_is_sharp(self):
         image = np.zeros((40, 60), np.float32)

@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from drizzlewb.kernels.matching import find_peak, histogram_peak, match_pairs, offset_histogram, thin
+from drizzlewb.kernels.matching import (
+    Pairing,
+    find_peak,
+    histogram_peak,
+    match_pairs,
+    offset_histogram,
+    thin,
+)
 
 
 def twin_histogram(xy, ref, radius):
@@ -120,6 +127,17 @@ class TestMatchPairs:
         xy, ref = rng.uniform(0, 12, (n, 2)), rng.uniform(0, 12, (m, 2))
         i, j = match_pairs(xy, ref, 1.0)
         assert_array_equal(np.column_stack([i, j]), twin_pairs(xy, ref, 1.0))
+
+    def test_again_with_better_places(self):
+        """A pairing that is asked twice answers as two that are asked once."""
+        xy, ref = lists(300, 200, (2.3, -0.4), seed=2, size=300)
+        mags = np.random.default_rng(0).uniform(0, 1, (2, len(xy)))
+        pairing = Pairing(xy, ref, 0.5, mags[0], mags[1])
+        for shift in ((0.0, 0.0), (2.0, 0.0), (2.3, -0.4)):
+            expected = match_pairs(xy, ref + shift, 1.0, 0.5, mags[0], mags[1])
+            for a, b in zip(pairing.pairs(ref + shift, 1.0), expected, strict=True):
+                assert_array_equal(a, b)
+        assert len(expected[0]) > 250
 
     def test_one_to_one(self):
         xy, ref = lists(500, 500, (0, 0), size=80)

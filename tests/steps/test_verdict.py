@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from drizzlewb.steps.fit import fit_linear
-from drizzlewb.steps.verdict import Verdict, judge, trends
+from drizzlewb.steps.verdict import Verdict, _chance, judge, trends
 
 
 def stars(n=400, scatter=0.02, seed=0):
@@ -20,6 +20,17 @@ class TestTrends:
     def test_noise_has_none(self, seed):
         x, y, mag, residuals = stars(seed=seed)
         assert trends(residuals, x, y, mag) == []
+
+    @pytest.mark.parametrize("slope", [0.0, 0.05, 0.4, 100.0])
+    @pytest.mark.parametrize("digits", [0, 9])
+    def test_probability_is_spearmans(self, slope, digits):
+        """Ties included."""
+        from scipy.stats import spearmanr
+
+        rng = np.random.default_rng(4)
+        a = rng.normal(0, 2, 90).round(digits)
+        b = slope * a + rng.normal(0, 1, 90).round(digits)
+        np.testing.assert_allclose(_chance(a, b), spearmanr(a, b).pvalue, rtol=1e-9, atol=1e-300)
 
     def test_significant_but_small_slopes_do_not_count(self):
         x, y, mag, residuals = stars(5000)
