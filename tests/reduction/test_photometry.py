@@ -56,14 +56,14 @@ def magnitudes(product, ra, dec, radius_arcsec):
 
 
 def weight_in_the_core(product, ra, dec):
-    """Lowest weight within two pixels of a star, over the median.
+    """Lowest weight in the 3 x 3 pixels of a core, over the median.
 
     Undersampled cores do not look alike in all exposures: one of five whose brightest pixel is flagged costs
     0.014 mag, whatever the software.
     """
     x, y = WCS(product.header).all_world2pix(ra, dec, 0)
     covered = np.median(product.wht[product.wht > 0])
-    boxes = [product.wht[j - 2 : j + 3, i - 2 : i + 3] for i, j in np.round([x, y]).astype(int).T]
+    boxes = [product.wht[j - 1 : j + 2, i - 1 : i + 2] for i, j in np.round([x, y]).astype(int).T]
     return np.array([box.min() / covered for box in boxes])
 
 
@@ -111,8 +111,7 @@ def encircled(model, filter_name, wcs, extver, corner, x, y, radius_arcsec):
 
 
 @pytest.mark.parametrize(
-    "detector",
-    ["ACS/WFC", *(pytest.param(d, marks=pytest.mark.long) for d in ("WFC3/UVIS", "WFC3/IR", "ACS/HRC"))],
+    "detector", ["ACS/WFC", "WFC3/UVIS", "WFC3/IR", pytest.param("ACS/HRC", marks=pytest.mark.long)]
 )
 def test_magnitudes_of_simulated_stars(detector, tmp_path, monkeypatch):
     """Noise, cosmic rays, defects, sky; the whole chain: each whole star within 0.01 mag of its catalog."""
@@ -148,8 +147,8 @@ def test_magnitudes_of_simulated_stars(detector, tmp_path, monkeypatch):
         product = dw.reduce(exposures, output=tmp_path / unit, final_units=unit, **settings)
         assert product.header["BUNIT"] == {"cps": "ELECTRONS/S", "counts": "ELECTRONS"}[unit]
         found[unit] = magnitudes(product, ra, dec, radius)
-        sound = weight_in_the_core(product, ra, dec) > 0.95
-        assert sound.mean() >= 0.6, weight_in_the_core(product, ra, dec)
+        sound = weight_in_the_core(product, ra, dec) > 0.9
+        assert sound.mean() >= 0.5, weight_in_the_core(product, ra, dec)
         # The photon noise of a star in five exposures is 0.0013 mag.
         assert np.abs(found[unit] - expected)[sound].max() < 0.01
         assert np.abs(np.median(found[unit] - expected)) < 0.004
