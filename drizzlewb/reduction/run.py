@@ -39,7 +39,7 @@ from drizzlewb.reduction.schedule import Cancel, Progress, no_progress
 from drizzlewb.steps.final import Tile
 from drizzlewb.steps.prepared import PreparedChip
 
-__all__ = ["Cutout", "preview", "reduce"]
+__all__ = ["Cutout", "preview", "reduce", "update_inputs"]
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ def reduce(
         kept.abort()
         raise
     if parameters.extra.update_inputs:
-        results["updated_inputs"] = _update_inputs(reduction)
+        results["updated_inputs"] = update_inputs(reduction)
     record = {**record, "results": results}
     write_record(folder / names["record"], record)
     paths = (*writer.paths, *kept.paths, folder / names["record"])
@@ -180,8 +180,19 @@ def reduce(
     return Product(folder / names["sci"], paths, record, reduction)
 
 
-def _update_inputs(reduction: Reduction) -> list[str]:
-    """Write cosmic-ray flags and MDRIZSKY into the inputs; names of the files that were changed."""
+def update_inputs(reduction: Reduction) -> list[str]:
+    """Write cosmic-ray flags and MDRIZSKY of a reduction into its inputs (``update_inputs``).
+
+    Parameters
+    ----------
+    reduction : Reduction
+        Its ``driz_cr``, ``crbit`` and ``resetbits`` count.
+
+    Returns
+    -------
+    list of str
+        Names of the files that were changed; exposures must be read again then.
+    """
     sky = reduction.prepare().sky
     p = reduction.parameters
     skies: list[float | None] = [None] * len(reduction.chips)

@@ -1,5 +1,6 @@
 """Results by key, bounded in memory and on disk: what is used least recently goes first."""
 
+import contextlib
 import logging
 import os
 import re
@@ -197,7 +198,8 @@ class Cache:
                     if path.is_dir():
                         shutil.rmtree(path, ignore_errors=True)
                     else:
-                        path.unlink(missing_ok=True)
+                        with contextlib.suppress(OSError):  # Windows keeps what is open
+                            path.unlink()
                 self.drop(key)
                 total -= size
                 gone.append(key)

@@ -11,6 +11,7 @@ from drizzlewb.exposure import Drawn, refuse_mixtures
 from drizzlewb.parameters import AlignParameters, ReduceParameters
 from drizzlewb.parameters.composite import Composite
 from drizzlewb.parameters.keywords import CALL_ARGUMENTS, unknown
+from drizzlewb.parameters.presets import Preset, find_preset, presets_for
 from drizzlewb.session.derived import Derived
 from drizzlewb.session.history import History, describe
 from drizzlewb.session.making import accepted_of
@@ -166,6 +167,21 @@ class Editing(tr.HasTraits):
                 kind = type(parameters).__name__
                 msg = f"set_parameters takes ReduceParameters or AlignParameters, not {kind}"
                 raise ParameterError(msg)
+
+    def presets(self, product: str | None = None) -> list[Preset]:
+        """Presets that suit a product; `Preset.differences` says what each would change."""
+        plan = self.state.product(self.product_name(product))
+        first = self.derived.exposure(plan.members[0])
+        return presets_for(first.detector, len(plan.members), first.date_obs)
+
+    def use_preset(self, preset: Preset | str, product: str | None = None) -> None:
+        """Put the values of a preset, by name or as `Preset`, on top of the parameters of a product."""
+        with self.lock:
+            if isinstance(preset, str):
+                own = [p for p in self.presets(product) if p.name == preset]
+                preset = own[0] if own else find_preset(preset)
+            parameters = self.parameters(product).replace(preset.keywords)
+            self.set_parameters(parameters, product, f"preset {preset.name}")
 
     def add_product(
         self,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from drizzlewb.errors import DrizzlewbError, ParameterError
 from drizzlewb.grid import Region
+from drizzlewb.parameters import ReduceParameters
 from drizzlewb.reduction.run import Cutout
 from drizzlewb.session.cache import Result
 from drizzlewb.session.derived import StepStatus
@@ -78,6 +79,19 @@ class Known:
         """Step to key of a product or of the alignment, as they are set now."""
         derived = self.session.derived
         return derived.alignment() if where == "alignment" else dict(derived.product(where).steps)
+
+    def effective(self, name: str) -> ReduceParameters:
+        """Parameters of a product for records and scripts: files take the place of names of products."""
+        state = self.session.state
+        plan = state.product(name)
+        parameters = plan.parameters.replace(output=plan.stem)
+        other = state.reference_of(plan)
+        if other:
+            reference = state.product(other)
+            suffix = self.session.derived.exposure(reference.members[0]).product_suffix
+            end = f"{suffix}.fits" if reference.parameters.general.build else f"{suffix}_sci.fits"
+            parameters = parameters.replace(final_refimage=f"{reference.stem}_{end}")
+        return parameters
 
     def result(self, where: str, step: str) -> Any:
         """Fresh value of a step, or None."""

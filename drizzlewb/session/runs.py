@@ -202,14 +202,8 @@ class Runs(Known):
     def _job(self, name: str, keys: ProductKeys) -> ProductJob:
         session, state = self.session, self.session.state
         plan = state.product(name)
-        parameters = plan.parameters.replace(update_inputs=False, output=plan.stem)
-        other = state.reference_of(plan)
         exposures = session.derived.stack(plan)
-        if other:
-            # The record and exported scripts name the other product's file; the grid is taken as it is.
-            suffix = session.derived.exposure(state.product(other).members[0]).product_suffix
-            end = f"{suffix}.fits" if state.product(other).parameters.general.build else f"{suffix}_sci.fits"
-            parameters = parameters.replace(final_refimage=f"{state.product(other).stem}_{end}")
+        parameters = self.effective(name).replace(update_inputs=False)
         return ProductJob(
             name,
             plan.stem,
@@ -322,8 +316,7 @@ class Runs(Known):
                 self.errors.pop((result.step, result.key), None)
                 if result.step != "preview":
                     self.made[handle.where, result.step] = result.key
-            if handle.kind == "run":
-                self.session.cache.tidy(pinned)
+            self.session.cache.tidy(pinned)
             self.session.publish()
 
     def _fail(self, handle: Handle, step: str, wanted: dict[str, str], error: Exception) -> None:

@@ -19,6 +19,9 @@ from drizzlewb.exposure import (
     read_exposures,
 )
 from drizzlewb.grid import Region
+from drizzlewb.parameters.exchange import to_dict
+from drizzlewb.products.inputs_update import check_inputs
+from drizzlewb.reduction.run import update_inputs
 from drizzlewb.session import display
 from drizzlewb.session.cache import Cache
 from drizzlewb.session.derived import Derived, StepStatus
@@ -39,8 +42,8 @@ class Session(Editing):
     """Exposures, their alignment, and the products made of them.
 
     Every panel observes it, and changes it by one call. Nothing is written to the user's files until
-    `write`, `apply_alignment`, `activate_wcs` or `revert_wcs` is called. All methods may be called from
-    any thread; two sessions share nothing.
+    `write`, `update_inputs`, `apply_alignment`, `activate_wcs` or `revert_wcs` is called. All methods may
+    be called from any thread; two sessions share nothing.
 
     Parameters
     ----------
@@ -243,7 +246,7 @@ class Session(Editing):
         """Make a product, or the steps up to 'sky', 'median' or 'crmask', in the background.
 
         The product's files are kept in the session's cache; `write` brings them to the user's folder.
-        Its inputs are never changed, whatever ``update_inputs`` says.
+        Its inputs are not changed, whatever ``update_inputs`` says: call `update_inputs` for that.
         """
         return self.runs.run(self.product_name(product), step)
 
@@ -316,6 +319,38 @@ class Session(Editing):
             msg = f"Product {name} is not there for the present parameters: run it first."
             raise DataError(msg)
         return deliver(made, self.state.product(name).stem, Path(folder).expanduser(), replace=replace)
+
+    def update_inputs(self, product: str | None = None) -> list[str]:
+        """Write cosmic-ray flags (DQ) and MDRIZSKY of a fresh product into the user's files.
+
+        It is what ``update_inputs=True`` does in `drizzlewb.reduce`. The files are read again then, so
+        that all results become stale.
+
+        Returns
+        -------
+        list of str
+            Names of the files that were changed.
+
+        Raises
+        ------
+        DataError
+            The product is not fresh, or its masks are no longer in memory; a file cannot be changed.
+        """
+        name = self.product_name(product)
+        made = self.result(name)
+        reduction = getattr(made, "reduction", None)
+        if reduction is None:
+            msg = f"The masks of product {name} are not in memory for the present parameters: run it again."
+            raise DataError(msg)
+        check_inputs(reduction.exposures, reduction.parameters)
+        try:
+            return update_inputs(reduction)
+        finally:
+            self.reload()
+
+    def to_dict(self, product: str | None = None) -> dict[str, dict[str, Any]]:
+        """Five-key dict of a product and the alignment; see `drizzlewb.parameters.exchange.to_dict`."""
+        return to_dict(self.runs.effective(self.product_name(product)), self.alignment_parameters)
 
     def apply_alignment(self, folder: str | Path | None = None, **keywords: Any) -> list[Any]:
         """Write the alignment into the headers of the files; see `AlignedSolution.apply`."""

@@ -136,6 +136,19 @@ def copies(tiny_set, tmp_path):
     return [shutil.copy(path, tmp_path) for path in files]
 
 
+def test_update_inputs(copies):
+    session = Session(copies)
+    session.set(update_inputs=True, driz_cr_snr="8 6")
+    session.run().result(120)
+    flags = [fits.getdata(p, "DQ", 1) for p in copies]
+    assert not any((f & 4096).any() for f in flags)  # a run of a session changes no file
+    assert len(session.update_inputs()) == 3
+    assert all((fits.getdata(p, "DQ", 1) & 4096).any() for p in copies)
+    assert session.status_of("F606W").state == "stale"
+    with pytest.raises(DataError, match="run it again"):
+        session.update_inputs()
+
+
 def test_align_brush_accept_apply_revert(copies, tmp_path):
     session = Session(copies)
     session.set(threshold=40, minobj=5)

@@ -434,3 +434,21 @@ def test_reload(field_folder, tmp_path, makers):
     assert session.exposures[0].chips[0].wcs.crval[0] == 150.1001
     assert states(session, "F606W")["product"] == "stale"
     assert read_exposures(str(path))[0].identity == session.exposures[0].identity
+
+
+def test_presets(session):
+    names = [p.name for p in session.presets("F606W")]
+    assert names == ["drizzlewb", "ACS/WFC, 2 to 5"]
+    session.use_preset("ACS/WFC, 2 to 5", "F606W")
+    assert session.parameters("F606W").skymethod == "match"
+    assert session.undo_name == "preset ACS/WFC, 2 to 5"
+    session.use_preset("drizzlewb", "F606W")  # what it says is so already
+    assert session.undo_name == "preset ACS/WFC, 2 to 5"
+
+
+def test_what_others_read_names_files(session):
+    session.set("F814W", final_refimage="F606W")
+    session.set("F606W", output="there/V")
+    told = session.to_dict("F814W")
+    assert told["astrodrizzle"]["final_refimage"] == "V_drc.fits"
+    assert told["tweakreg"]["fitgeometry"] == "rscale"
