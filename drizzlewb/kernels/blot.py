@@ -10,8 +10,9 @@ local slope times up to 1.2e-4 px at x ~ 2000.
 import numpy as np
 
 from drizzlewb.errors import DataError, ParameterError
-from drizzlewb.kernels.jit import kernel
-from drizzlewb.kernels.transform import map_row
+from drizzlewb.kernels.jit import inner, kernel
+from drizzlewb.kernels.lanes import quintic_window
+from drizzlewb.kernels.transform import map_rows
 
 __all__ = ["INTERPOLANTS", "blot_box", "margin"]
 
@@ -20,6 +21,7 @@ INTERPOLANTS = {"nearest": NEAREST, "linear": LINEAR, "poly3": POLY3, "poly5": P
 
 SINC_SIDE = 7  # pixels of the sinc on each side of the nearest one
 TAPER2, TAPER4 = -0.49670, 0.03705  # cos(x) to fourth order (IRAF)
+_ROWS = 32  # rows that are mapped at a time
 _MARGINS = (1, 1, 3, 4, SINC_SIDE + 1)
 
 
@@ -41,7 +43,7 @@ def margin(interp_id, sinscl=1.0):
     return _MARGINS[interp_id]
 
 
-@kernel
+@inner
 def _poly_weights(interp_id, s, w):
     """Weights of the pixels from floor(x) - n/2 + 1 on, for s = x - floor(x); returns their number n.
 
@@ -71,7 +73,7 @@ def _poly_weights(interp_id, s, w):
     return 6
 
 
-@kernel
+@inner
 def _sinc_weights(d, w):
     """Weights of the pixels n - 7 ... n + 7 for a position n + d; their sum is 1."""
     if d == 0.0:
@@ -89,7 +91,7 @@ def _sinc_weights(d, w):
         w[k] /= total
 
 
-@kernel
+@inner
 def _inside(i, n, reflect):
     """Pixel that stands for pixel i of a line of n, and the edge it is reflected about or -1."""
     edge = -1
@@ -102,7 +104,7 @@ def _inside(i, n, reflect):
     return i, edge
 
 
-@kernel
+@inner
 def _line(source, row, i0, sx0, full_nx, wx, nw, reflect):
     """Weighted sum over one row of the piece whose window may leave the image, and
     whether the piece holds it."""
@@ -120,7 +122,7 @@ def _line(source, row, i0, sx0, full_nx, wx, nw, reflect):
     return total, True
 
 
-@kernel
+@inner
 def _window(source, i0, j0, sx0, sy0, full_nx, full_ny, wx, wy, nw, reflect):
     """Weighted sum over a window that leaves the image or the piece, and whether the piece holds it.
 
@@ -145,22 +147,28 @@ def _window(source, i0, j0, sx0, sy0, full_nx, full_ny, wx, wy, nw, reflect):
 
 
 @kernel
-def _blot(source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id, factor, misval, sinscl, x0, y0, out):
+def _blot(source, sx0, sy0, full_nx, full_ny, mx, my, interp_id, factor, misval, sinscl, out):
+    """Fill a block of rows whose pixels lie at mx, my; returns how many need pixels outside the piece."""
     ny, nx = out.shape
     sny, snx = source.shape
-    mx = np.empty(nx)
-    my = np.empty(nx)
+    flat = source.reshape(source.size)
     wx = np.zeros(16)
     wy = np.zeros(16)
     missing = 0
     for r in range(ny):
-        map_row(wcs, h, float(y0 + r), 0.0, x0, x0 + nx, mx, my)
         for c in range(nx):
-            x = mx[c]
-            y = my[c]
+            x = mx[r, c]
+            y = my[r, c]
             if not (x >= 0.0 and x < full_nx and y >= 0.0 and y < full_ny):
                 out[r, c] = misval  # also where the map is not defined
                 continue
+            if interp_id == POLY5:
+                si = np.int64(x) - 2 - sx0
+                sj = np.int64(y) - 2 - sy0
+                if si >= 0 and sj >= 0 and si + 6 <= snx and sj + 6 <= sny:
+                    value = quintic_window(flat, sj * snx + si, snx, x - np.int64(x), y - np.int64(y))
+                    out[r, c] = value * factor
+                    continue
             if interp_id in (NEAREST, SINC):
                 i = min(int(x + 0.5), full_nx - 1)
                 j = min(int(y + 0.5), full_ny - 1)
@@ -190,18 +198,11 @@ def _blot(source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id, factor, misval,
             sj = j - sy0
             total = 0.0
             if si >= 0 and sj >= 0 and si + nw <= snx and sj + nw <= sny:
-                if nw == 6:
-                    for b in range(6):
-                        line = 0.0
-                        for a in range(6):
-                            line += wx[a] * source[sj + b, si + a]
-                        total += wy[b] * line
-                else:
-                    for b in range(nw):
-                        line = 0.0
-                        for a in range(nw):
-                            line += wx[a] * source[sj + b, si + a]
-                        total += wy[b] * line
+                for b in range(nw):
+                    line = 0.0
+                    for a in range(nw):
+                        line += wx[a] * source[sj + b, si + a]
+                    total += wy[b] * line
             else:
                 total, held = _window(source, i, j, sx0, sy0, full_nx, full_ny, wx, wy, nw, nw in (4, 6))
                 if not held:
@@ -258,10 +259,17 @@ def blot_box(source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id, factor, misv
         raise ParameterError(msg)
     if out.size == 0:
         return
-    missing = _blot(
-        source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id,
-        float(factor), float(misval), float(sinscl), x0, y0, out,
-    )  # fmt: skip
+    ny, nx = out.shape
+    mapped = np.empty((2, min(ny, _ROWS), nx))
+    missing = 0
+    for r in range(0, ny, _ROWS):
+        rows = out[r : r + _ROWS]
+        mx, my = mapped[0, : len(rows)], mapped[1, : len(rows)]
+        map_rows(wcs, h, y0 + r, y0 + r + len(rows), 0.0, 0.0, x0, x0 + nx, mx, my)
+        missing += _blot(
+            source, sx0, sy0, full_nx, full_ny, mx, my, interp_id,
+            float(factor), float(misval), float(sinscl), rows,
+        )  # fmt: skip
     if missing:
         sny, snx = source.shape
         msg = (

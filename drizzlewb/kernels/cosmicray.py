@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from drizzlewb.kernels.jit import kernel
+from drizzlewb.kernels.jit import inner, kernel
 
 __all__ = ["cosmic_rays", "grow", "margin", "noise_background"]
 
@@ -50,7 +50,7 @@ def noise_background(present_e, blot_sky_e, *, peer_parity=False):
     return float(present_e) if peer_parity else float(present_e) - float(blot_sky_e)
 
 
-@kernel
+@inner
 def _border_slope(blot, j, i, row, col, ny, nx):
     """Derivative at a pixel that may lie at the border of the chip or of the box.
 
@@ -82,7 +82,7 @@ def _border_slope(blot, j, i, row, col, ny, nx):
     return slope
 
 
-@kernel
+@inner
 def _slopes(blot, j, row, ny, nx, x0, slope):
     """Derivative of the blot along one row of the box (0 where the blot itself is not finite)."""
     height, width = blot.shape
@@ -110,7 +110,7 @@ def _slopes(blot, j, row, ny, nx, x0, slope):
             slope[i] = _border_slope(blot, j, i, row, col, ny, nx)
 
 
-@kernel
+@inner
 def _judge(sci, blot, slope, background, rn2, snr1, snr2, scale1, scale2, loose, strict):
     """Write 1 where the pixels of one row fail the first, the second test."""
     for i in range(sci.size):

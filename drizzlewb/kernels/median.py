@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from drizzlewb.kernels.jit import kernel
+from drizzlewb.kernels.jit import inner, kernel
 
 __all__ = ["IMEAN", "IMEDIAN", "IMINMED", "KINDS", "MEAN", "MEDIAN", "MINMED", "SUM", "combine", "margin"]
 
@@ -46,7 +46,7 @@ def margin(kind, grow):
     return int(grow) if kind in (MINMED, IMINMED) else 0
 
 
-@kernel
+@inner
 def _exchange(lower, upper):
     """Put the smaller of each pair in `lower`, the larger in `upper`."""
     for c in range(lower.size):
@@ -56,7 +56,7 @@ def _exchange(lower, upper):
         upper[c] = b if a < b else a
 
 
-@kernel
+@inner
 def _sort_columns(values, size):
     """Sort each of the first `size` columns of `values` (Batcher's merge exchange; Knuth vol. 3, 5.2.2 M)."""
     n = values.shape[0]
@@ -80,7 +80,7 @@ def _sort_columns(values, size):
         p //= 2
 
 
-@kernel
+@inner
 def _take_good(row, weight, least, low_limit, high_limit, values, count):
     """Copy the good pixels of one image's row, inf in place of the bad ones, and count them."""
     for c in range(row.size):
@@ -91,7 +91,7 @@ def _take_good(row, weight, least, low_limit, high_limit, values, count):
         count[c] += np.int32(good)
 
 
-@kernel
+@inner
 def _add_noise(row, weight, values, rate, rn2, total_weight, background, noise2):
     """Add one image's part of the weight sum and of the variance (minmed)."""
     for c in range(row.size):
@@ -102,7 +102,7 @@ def _add_noise(row, weight, values, rate, rn2, total_weight, background, noise2)
         noise2[c] += rn2 if values[c] < _INF else 0.0
 
 
-@kernel
+@inner
 def _kept_ranks(n, nlow, nhigh, relax, first, last):
     """Fill, per number of good values, the ranks kept: first <= rank <= last (none if last < first)."""
     for good_n in range(n + 1):
@@ -116,7 +116,7 @@ def _kept_ranks(n, nlow, nhigh, relax, first, last):
         last[good_n] = good_n - high - 1
 
 
-@kernel
+@inner
 def _pick_median(values, count, first, last, out):
     """Median of the kept ranks of each sorted column; 0 where there is no good value."""
     for c in range(out.size):
@@ -129,7 +129,7 @@ def _pick_median(values, count, first, last, out):
         out[c] = middle if good_n > 0 else np.float32(0.0)
 
 
-@kernel
+@inner
 def _pick_mean(values, count, first, last, out):
     """Mean of the kept ranks of each sorted column; 0 where none is kept."""
     for c in range(out.size):
@@ -141,7 +141,7 @@ def _pick_mean(values, count, first, last, out):
         out[c] = np.float32(total / kept) if kept > 0 else np.float32(0.0)
 
 
-@kernel
+@inner
 def _fill_empty(stack, j, i0, count, out):
     """Where no value is good, take the first one of the stack that is neither 0 nor NaN nor inf."""
     for c in range(out.size):
@@ -153,7 +153,7 @@ def _fill_empty(stack, j, i0, count, out):
                     break
 
 
-@kernel
+@inner
 def _compare_minimum(median, least, count, total_weight, background, noise2, nsigma1, nsigma2, flags):
     """Bit 0: the minimum lies more than `nsigma1` below the median; bit 1: more than `nsigma2`."""
     for c in range(median.size):
@@ -167,7 +167,7 @@ def _compare_minimum(median, least, count, total_weight, background, noise2, nsi
         flags[c] = np.uint8(flag1) | (np.uint8(flag2) << np.uint8(1))
 
 
-@kernel
+@inner
 def _mark_near(flags, grow):
     """Set bit 2 within `grow` pixels of each bit 0."""
     ny, nx = flags.shape

@@ -8,11 +8,11 @@ here by integration along the boundary, for a batch of drops side by side.
 
 import numpy as np
 
-from drizzlewb.kernels.jit import kernel
+from drizzlewb.kernels.jit import inner, kernel
 from drizzlewb.kernels.lanes import TINY
-from drizzlewb.kernels.transform import map_point, map_row
+from drizzlewb.kernels.transform import map_points, map_rows
 
-__all__ = ["BATCH", "BLOCK", "block_columns", "drizzle_square", "nearest", "touch"]
+__all__ = ["BATCH", "BLOCK", "blocks", "drizzle_square", "nearest", "touch"]
 
 BLOCK = 32  # rows and columns of the coarse grid by which pixels far from the tile are skipped
 BATCH = 72  # drops whose overlaps are computed side by side; no power of two, for the cache
@@ -40,7 +40,7 @@ _X, _Y, _M, _G, _J, _W, _D, _CUT, _MOVE, _LO, _HI, _LEFT, _WINDOW = (
 )
 
 
-@kernel
+@inner
 def nearest(x):
     """Nearest integer, halves away from zero (the peer's ``fortran_round``)."""
     if x >= 0.0:
@@ -48,43 +48,63 @@ def nearest(x):
     return int(np.ceil(x - 0.5))
 
 
-@kernel
-def block_columns(wcs, h, x0, y, nx, height, pixfrac, radius, ox0, oy0, tny, tnx, nodes):
-    """Columns [a, b) of the rows y ... y + height outside which no drop can touch the tile.
+def blocks(wcs, h, x0, y0, shape, pixfrac, radius, tile):
+    """Blocks of rows of a chip box, and the columns outside which no drop can touch the tile.
 
-    The corners of blocks of `BLOCK` columns are mapped into `nodes` ((4, nx // BLOCK + 2) scratch).
-    A block's pixels lie in the bounding box of its four corners but for the curvature of the map,
-    32^2 / 8 of its second derivative, which is below 0.02 input pixels for every Hubble camera, and
-    for the steps of the lookup tables, below 0.2. `radius`, in output pixels, holds a whole input
-    pixel for both beside the reach of a drop from its centre.
+    Parameters
+    ----------
+    wcs, h : PackedWCS, (3, 3) float64
+    x0, y0 : int
+        Chip pixel of the box's first pixel.
+    shape : (int, int)
+        (ny, nx) of the box.
+    pixfrac : float
+    radius : float
+        Reach of a drop from its centre in output pixels, and a whole input pixel more.
+    tile : (int, int, int, int)
+        First output pixel ox0, oy0 of the tile, and its shape tny, tnx.
+
+    Returns
+    -------
+    list of (int, int, int, int)
+        Rows [j0, j1) and columns [a, b) of the box; blocks without a drop are left out.
+
+    Notes
+    -----
+    The corners of blocks of `BLOCK` columns are mapped. A block's pixels lie in the bounding box of its
+    four corners but for the curvature of the map, 32^2 / 8 of its second derivative, which is below
+    0.02 input pixels for every Hubble camera, and for the steps of the lookup tables, below 0.2: the
+    input pixel in `radius` holds both.
     """
-    a = nx
-    b = 0
-    n = (nx + BLOCK - 1) // BLOCK
-    for k in range(n + 1):
-        x = x0 + min(k * BLOCK, nx) - 0.5
-        nodes[0, k], nodes[1, k] = map_point(wcs, h, x, y - 0.5)
-        nodes[2, k], nodes[3, k] = map_point(wcs, h, x, y + height - 0.5)
-    for k in range(n):
-        width = min(BLOCK, nx - k * BLOCK)
-        x_lo = min(min(nodes[0, k], nodes[0, k + 1]), min(nodes[2, k], nodes[2, k + 1]))
-        x_hi = max(max(nodes[0, k], nodes[0, k + 1]), max(nodes[2, k], nodes[2, k + 1]))
-        y_lo = min(min(nodes[1, k], nodes[1, k + 1]), min(nodes[3, k], nodes[3, k + 1]))
-        y_hi = max(max(nodes[1, k], nodes[1, k + 1]), max(nodes[3, k], nodes[3, k + 1]))
-        # a drop larger than its pixel leaves the block by (pixfrac - 1) / 2 input pixels
-        over = 0.6 * max(pixfrac - 1.0, 0.0) / min(width, height)
-        dx = radius + over * (x_hi - x_lo)
-        dy = radius + over * (y_hi - y_lo)
-        away = x_hi + dx < ox0 or x_lo - dx > ox0 + tnx or y_hi + dy < oy0 or y_lo - dy > oy0 + tny
-        # a block whose map is not defined throughout cannot be judged by its corners
-        total = nodes[0, k] + nodes[0, k + 1] + nodes[2, k] + nodes[2, k + 1]
-        if not (away and abs(total) < np.inf):
-            a = min(a, k * BLOCK)
-            b = max(b, k * BLOCK + width)
-    return a, b
+    ny, nx = shape
+    ox0, oy0, tny, tnx = tile
+    row_ends = np.append(np.arange(0, ny, BLOCK), ny)
+    ends = np.append(np.arange(0, nx, BLOCK), nx)
+    x, y = np.meshgrid(x0 + ends - 0.5, y0 + row_ends - 0.5)
+    nodes = np.empty((2, x.size))
+    map_points(wcs, h, x.ravel(), y.ravel(), nodes[0], nodes[1])
+    nodes = nodes.reshape(2, *x.shape)
+    corners = np.stack([nodes[:, :-1, :-1], nodes[:, :-1, 1:], nodes[:, 1:, :-1], nodes[:, 1:, 1:]])
+    low = corners.min(axis=0)
+    high = corners.max(axis=0)
+    # a drop larger than its pixel leaves the block by (pixfrac - 1) / 2 input pixels
+    over = 0.6 * max(pixfrac - 1.0, 0.0) / np.minimum(np.diff(ends), np.diff(row_ends)[:, None])
+    grown = radius + over * (high - low)
+    # false, too, where the map is not defined throughout: its corners cannot judge such a block
+    away = (
+        (high[0] + grown[0] < ox0) | (low[0] - grown[0] > ox0 + tnx)
+        | (high[1] + grown[1] < oy0) | (low[1] - grown[1] > oy0 + tny)
+    )  # fmt: skip
+    found = []
+    for k, row in enumerate(~away):
+        columns = np.flatnonzero(row)
+        if columns.size:
+            span = int(ends[columns[0]]), int(ends[columns[-1] + 1])
+            found.append((int(row_ends[k]), int(row_ends[k + 1]), *span))
+    return found
 
 
-@kernel
+@inner
 def _overlaps(s, m, rows, cols):
     """Weights of m drops in windows of rows x cols output pixels, by the boundary integral.
 
@@ -136,7 +156,7 @@ def _overlaps(s, m, rows, cols):
                 s[out, k] = part * s[_W, k] if part > SLIVER else 0.0
 
 
-@kernel
+@inner
 def touch(num, den, ctx, at, dow, value, bit):
     """Add the weight dow to pixel `at` of the flat sums."""
     k = np.uint64(at)  # spares the test for a negative index
@@ -145,7 +165,7 @@ def touch(num, den, ctx, at, dow, value, bit):
     ctx[k] |= bit if dow > TINY else np.uint32(0)
 
 
-@kernel
+@inner
 def _add_windows(s, at, m, rows, cols, tny, tnx, bit, num, den, ctx):
     """Add m windows to the flat sums of the tile, in the order of their drops.
 
@@ -177,18 +197,21 @@ def _add_windows(s, at, m, rows, cols, tny, tnx, bit, num, den, ctx):
                     touch(num, den, ctx, (j0 + r) * tnx + i0 + c, s[_WINDOW + r * cols + c, k], value, bit)
 
 
-@kernel
-def _collect(data, weight, cx, cy, below, above, right, step, area, first, m, s, at, ox0, oy0, tny, tnx):
+@inner
+def _collect(
+    data, weight, column, cx, cy, below, above, right, step, area, first, m, s, at, ox0, oy0, tny, tnx
+):
     """Put the drops of a row, from its pixel `first` on, into the scratch until that is full.
 
-    `data` and `weight` are the row; cx, cy its lines of corners (see `drizzle_square`). Returns the
-    first pixel not seen and the number of drops in the scratch.
+    `data` and `weight` are the row, of which the lines of corners cx, cy (see `_square`) begin at
+    `column`. Returns the first pixel not seen and the number of drops in the scratch.
     """
-    for i in range(first, data.size):
+    n = cx.shape[1] - step
+    for i in range(first, n):
         if m == BATCH:
             return i, m
-        w = np.float64(weight[i])
-        value = data[i] * area
+        w = np.float64(weight[column + i])
+        value = data[column + i] * area
         if not (w > 0.0 and w < np.inf and abs(value) < np.inf):
             continue
         xa, ya = cx[below, i], cy[below, i]
@@ -222,64 +245,68 @@ def _collect(data, weight, cx, cy, below, above, right, step, area, first, m, s,
         at[2, m] = int(y_hi - y_lo) + 1
         at[3, m] = int(x_hi - x_lo) + 1
         m += 1
-    return data.size, m
+    return n, m
 
 
 @kernel
-def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, num, den, ctx):
-    """`drizzlewb.kernels.drizzle.drizzle_box` for the square kernel."""
-    ny, nx = data.shape
+def _square(data, weight, column, cx, cy, above, right, step, area, bit, ox0, oy0, num, den, ctx):
+    """Add a block of rows. Pixel i of row r has its corners in row r, ``r + above`` of cx, cy, at i, and
+    `right` rows and `step` columns on."""
     tny, tnx = num.shape
     flat_num = num.reshape(num.size)
     flat_den = den.reshape(num.size)
     flat_ctx = ctx.reshape(num.size)
-    half = 0.5 * pixfrac
-    shared = pixfrac == 1.0  # neighbours then share corners: one line of corners per row
-    # Lines of corners: below left, above left, below right, above right; or, where they are shared,
-    # rows below and above, which change places from row to row.
-    cx = np.empty((4, nx + 1))
-    cy = np.empty((4, nx + 1))
-    right = 0 if shared else 2
-    step = 1 if shared else 0
     s = np.empty((_WINDOW + 16, BATCH))
     at = np.empty((4, BATCH), np.int64)
-    m = 0
-    a = 0
-    b = 0
-    nodes = np.empty((4, nx // BLOCK + 2))
-    for j in range(ny):
-        row = j % BLOCK
-        if row == 0:
-            height = min(BLOCK, ny - j)
-            a, b = block_columns(
-                wcs, h, x0, y0 + j, nx, height, pixfrac, 2.0 + 1.0 / scale, ox0, oy0, tny, tnx, nodes
-            )
-            b = max(a, b)
-        turn = row & 1 if shared else 0
-        for line in range(1 if shared and row > 0 else 0, 2 if shared else 4):
-            slot = line ^ turn
-            dy = half if line & 1 else -half
-            dx = half if line & 2 else -half
-            map_row(wcs, h, y0 + j + dy, dx, x0 + a, x0 + b + step, cx[slot], cy[slot])
-        i = 0
-        while i < b - a or (j == ny - 1 and m > 0):
+    # of one type from the start: a literal zero compiles everything twice
+    m = np.int64(0)
+    ny = data.shape[0]
+    n = cx.shape[1] - step
+    for r in range(ny):
+        i = np.int64(0)
+        while i < n or (r == ny - 1 and m > 0):
             i, m = _collect(
-                data[j, a:b], weight[j, a:b], cx, cy, turn, 1 - turn, right, step, scale * scale,
+                data[r], weight[r], column, cx, cy, r, r + above, right, step, area,
                 i, m, s, at, ox0, oy0, tny, tnx,
             )  # fmt: skip
-            if m == BATCH or (j == ny - 1 and i == b - a):
-                rows = 0
-                cols = 0
+            if m == BATCH or (r == ny - 1 and i == n):
+                rows = np.int64(0)
+                cols = np.int64(0)
                 for k in range(m):
                     rows = max(rows, at[2, k])
                     cols = max(cols, at[3, k])
                 s = _room(s, m, rows, cols)
                 _overlaps(s, m, rows, cols)
                 _add_windows(s, at, m, rows, cols, tny, tnx, bit, flat_num, flat_den, flat_ctx)
-                m = 0
+                m = np.int64(0)
 
 
-@kernel
+def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, num, den, ctx):
+    """`drizzlewb.kernels.drizzle.drizzle_box` for the square kernel."""
+    half = 0.5 * pixfrac
+    tile = (ox0, oy0, *num.shape)
+    for j0, j1, a, b in blocks(wcs, h, x0, y0, data.shape, pixfrac, 2.0 + 1.0 / scale, tile):
+        height = j1 - j0
+        if pixfrac == 1.0:
+            # neighbours share corners: one line of them below each row, and one above the last
+            sides = [(height + 1, -0.5, -0.5)]
+            above, right, step = 1, 0, 1
+        else:
+            sides = [(height, dy, dx) for dx in (-half, half) for dy in (-half, half)]
+            above, right, step = height, 2 * height, 0
+        lines = np.empty((2, sum(side[0] for side in sides), b - a + step))
+        first = 0
+        for count, dy, dx in sides:
+            out = lines[:, first : first + count]
+            map_rows(wcs, h, y0 + j0, y0 + j0 + count, dy, dx, x0 + a, x0 + b + step, out[0], out[1])
+            first += count
+        _square(
+            data[j0:j1], weight[j0:j1], a, lines[0], lines[1], above, right, step, scale * scale, bit,
+            ox0, oy0, num, den, ctx,
+        )  # fmt: skip
+
+
+@inner
 def _room(s, m, rows, cols):
     """The scratch, or a larger copy if windows of rows x cols pixels do not fit into it."""
     if s.shape[0] >= _WINDOW + rows * cols:

@@ -7,10 +7,10 @@ exponentials of the Gaussian are computed several at once.
 
 import numpy as np
 
-from drizzlewb.kernels.jit import kernel
+from drizzlewb.kernels.jit import inner, kernel
 from drizzlewb.kernels.lanes import add_4
-from drizzlewb.kernels.overlap import BATCH, BLOCK, block_columns, nearest, touch
-from drizzlewb.kernels.transform import map_row
+from drizzlewb.kernels.overlap import BATCH, blocks, nearest, touch
+from drizzlewb.kernels.transform import map_rows
 
 __all__ = [
     "FWHM",
@@ -30,7 +30,7 @@ FWHM = 2.3548  # of a Gaussian, in sigma, to the peer's digits
 LUT_STEP = 0.003  # of the peer's Lanczos table, in input pixels
 
 
-@kernel
+@inner
 def _spread(num, den, ctx, tny, tnx, i0, j0, side, wx, wy, q, value, bit):
     """Add the side x side window q * wy * wx, whose first pixel is tile pixel (i0, j0), to flat sums.
 
@@ -51,25 +51,75 @@ def _spread(num, den, ctx, tny, tnx, i0, j0, side, wx, wy, q, value, bit):
                 add_4(num, den, ctx, at + c, wx, c, factor, value, bit)
 
 
-@kernel
-def _turbo_window(num, den, ctx, at, tnx, side, u0, u1, u2, v0, v1, v2, value, bit):
-    """As `_spread`, inside the tile, for windows of two or three pixels: all in registers."""
-    touch(num, den, ctx, at, u0 * v0, value, bit)
-    touch(num, den, ctx, at + 1, u1 * v0, value, bit)
-    if side == 3:
-        touch(num, den, ctx, at + 2, u2 * v0, value, bit)
-    at += tnx
-    touch(num, den, ctx, at, u0 * v1, value, bit)
-    touch(num, den, ctx, at + 1, u1 * v1, value, bit)
-    if side == 3:
-        touch(num, den, ctx, at + 2, u2 * v1, value, bit)
-        at += tnx
-        touch(num, den, ctx, at, u0 * v2, value, bit)
-        touch(num, den, ctx, at + 1, u1 * v2, value, bit)
-        touch(num, den, ctx, at + 2, u2 * v2, value, bit)
+@inner
+def _add(num, den, at, dow, value):
+    """`touch` without the context."""
+    k = np.uint64(at)
+    num[k] += dow * value
+    den[k] += dow
 
 
 @kernel
+def _turbo(data, weight, column, mx, my, area, radius, q, bit, ox0, oy0, num, den, ctx):
+    """Add a block of rows with the turbo kernel: an upright square of half-width `radius`."""
+    tny, tnx = num.shape
+    flat_num = num.reshape(num.size)
+    flat_den = den.reshape(num.size)
+    flat_ctx = ctx.reshape(num.size)
+    side = np.int64(np.ceil(2.0 * radius - 1e-9)) + 1  # most pixels that a drop can reach
+    left = ox0 - 1.0 - radius
+    right = ox0 + tnx + radius
+    bottom = oy0 - 1.0 - radius
+    top = oy0 + tny + radius
+    plain = bit == np.uint32(0)
+    for r in range(data.shape[0]):
+        for i in range(mx.shape[1]):
+            w = np.float64(weight[r, column + i])
+            value = data[r, column + i] * area
+            x = mx[r, i]
+            y = my[r, i]
+            # false, too, for NaN, and where the map is not defined
+            if not (
+                (w > 0.0) & (w < np.inf) & (abs(value) < np.inf)
+                & (x > left) & (x < right) & (y > bottom) & (y < top)
+            ):  # fmt: skip
+                continue
+            w *= q
+            i0 = np.floor(x - radius + 0.5)
+            j0 = np.floor(y - radius + 0.5)
+            ti = np.int64(i0) - ox0
+            tj = np.int64(j0) - oy0
+            x_end = x + radius
+            y_end = y + radius
+            if side <= 3 and ti >= 0 and tj >= 0 and ti + side <= tnx and tj + side <= tny:
+                u0 = min(x_end, i0 + 0.5) - (x - radius)
+                u1 = max(min(x_end, i0 + 1.5) - (i0 + 0.5), 0.0)
+                u2 = max(min(x_end, i0 + 2.5) - (i0 + 1.5), 0.0)
+                at = tj * tnx + ti
+                for c in range(side):
+                    v = min(y_end, j0 + c + 0.5) - (y - radius if c == 0 else j0 + c - 0.5)
+                    v = max(v, 0.0) * w
+                    if plain:
+                        _add(flat_num, flat_den, at, u0 * v, value)
+                        _add(flat_num, flat_den, at + 1, u1 * v, value)
+                        if side == 3:
+                            _add(flat_num, flat_den, at + 2, u2 * v, value)
+                    else:
+                        touch(flat_num, flat_den, flat_ctx, at, u0 * v, value, bit)
+                        touch(flat_num, flat_den, flat_ctx, at + 1, u1 * v, value, bit)
+                        if side == 3:
+                            touch(flat_num, flat_den, flat_ctx, at + 2, u2 * v, value, bit)
+                    at += tnx
+                continue
+            for m in range(max(0, -tj), min(side, tny - tj)):
+                v = min(y_end, j0 + m + 0.5) - (y - radius if m == 0 else j0 + m - 0.5)
+                v = max(v, 0.0) * w
+                for c in range(max(0, -ti), min(side, tnx - ti)):
+                    u = min(x_end, i0 + c + 0.5) - (x - radius if c == 0 else i0 + c - 0.5)
+                    touch(flat_num, flat_den, flat_ctx, (tj + m) * tnx + ti + c, max(u, 0.0) * v, value, bit)
+
+
+@inner
 def _exponentials(x, n):
     """Replace x[:n], at most 0 or so, by their exponentials, to 4e-16; below -700 by zero.
 
@@ -108,7 +158,7 @@ def _exponentials(x, n):
 _X, _Y, _W, _D, _I, _J, _EX, _EY, _GX, _GY = range(10)
 
 
-@kernel
+@inner
 def _add_batch(
     s, m, kernel_id, radius, side, q, efac, steps, per_step, table, bit, ox0, oy0, tny, tnx, num, den, ctx
 ):
@@ -146,25 +196,7 @@ def _add_batch(
         tj = int(j0) - oy0
         w = q * s[_W, k]
         value = s[_D, k]
-        if kernel_id == TURBO:
-            right = x + radius
-            top = y + radius
-            u0 = min(right, i0 + 0.5) - (x - radius)
-            u1 = max(min(right, i0 + 1.5) - (i0 + 0.5), 0.0)
-            u2 = max(min(right, i0 + 2.5) - (i0 + 1.5), 0.0)
-            v0 = min(top, j0 + 0.5) - (y - radius)
-            v1 = max(min(top, j0 + 1.5) - (j0 + 0.5), 0.0)
-            v2 = max(min(top, j0 + 2.5) - (j0 + 1.5), 0.0)
-            if side <= 3 and ti >= 0 and tj >= 0 and ti + side <= tnx and tj + side <= tny:
-                at = tj * tnx + ti
-                _turbo_window(num, den, ctx, at, tnx, side, u0, u1, u2, v0 * w, v1 * w, v2 * w, value, bit)
-                continue
-            wx[0] = u0
-            wy[0] = v0
-            for c in range(1, side):
-                wx[c] = max(min(right, i0 + c + 0.5) - (i0 + c - 0.5), 0.0)
-                wy[c] = max(min(top, j0 + c + 0.5) - (j0 + c - 0.5), 0.0)
-        elif kernel_id == GAUSSIAN:
+        if kernel_id == GAUSSIAN:
             # zero past the pixels that hold x + radius and y + radius
             nx = np.floor(x + radius + 0.5) - i0
             ny = np.floor(y + radius + 0.5) - j0
@@ -190,18 +222,18 @@ def _add_batch(
         _spread(num, den, ctx, tny, tnx, ti, tj, side, wx, wy, w, value, bit)
 
 
-@kernel
-def _collect(data, weight, mx, my, area, first, m, s, radius, ox0, oy0, tny, tnx):
+@inner
+def _collect(data, weight, column, mx, my, area, first, m, s, radius, ox0, oy0, tny, tnx):
     """Put the drops of a row, from its pixel `first` on, into the scratch until that is full.
 
-    `data` and `weight` are the row; mx, my its mapped pixels. Returns the first pixel not seen and
-    the number of drops in the scratch.
+    `data` and `weight` are the row; mx, my its mapped pixels from `column` on. Returns the first pixel
+    not seen and the number of drops in the scratch.
     """
-    for i in range(first, data.size):
+    for i in range(first, mx.size):
         if m == BATCH:
             return i, m
-        w = np.float64(weight[i])
-        value = data[i] * area
+        w = np.float64(weight[column + i])
+        value = data[column + i] * area
         x = mx[i]
         y = my[i]
         # false, too, for NaN, and where the map is not defined
@@ -215,10 +247,43 @@ def _collect(data, weight, mx, my, area, first, m, s, radius, ox0, oy0, tny, tnx
             s[_W, m] = w
             s[_D, m] = value
             m += 1
-    return data.size, m
+    return mx.size, m
 
 
 @kernel
+def _separable(
+    data, weight, column, mx, my, kernel_id, q, efac, scale, radius, table, bit, ox0, oy0, num, den, ctx
+):
+    """Add a block of rows with any kernel but square and turbo."""
+    ny = data.shape[0]
+    tny, tnx = num.shape
+    flat_num = num.reshape(num.size)
+    flat_den = den.reshape(num.size)
+    flat_ctx = ctx.reshape(num.size)
+    side = np.int64(np.ceil(2.0 * radius - 1e-9)) + 1  # most pixels that a drop can reach
+    per_step = scale / LUT_STEP
+    s = np.empty((10, BATCH))
+    m = np.int64(0)
+    area = scale * scale
+    # the recurrence must neither underflow at the window's edge nor overflow across it
+    safe = kernel_id == GAUSSIAN and efac * (radius + 1.0) * (radius + 1.0) < 300.0
+    steps = np.empty(side if safe else 0)
+    for c in range(steps.size):
+        steps[c] = np.exp(-efac * (2 * c + 1))
+    for j in range(ny):
+        i = np.int64(0)
+        while i < mx.shape[1] or (j == ny - 1 and m > 0):
+            i, m = _collect(
+                data[j], weight[j], column, mx[j], my[j], area, i, m, s, radius, ox0, oy0, tny, tnx
+            )
+            if m == BATCH or (j == ny - 1 and i == mx.shape[1]):
+                _add_batch(
+                    s, m, kernel_id, radius, side, q, efac, steps, per_step, table, bit,
+                    ox0, oy0, tny, tnx, flat_num, flat_den, flat_ctx,
+                )  # fmt: skip
+                m = np.int64(0)
+
+
 def drizzle_separable(
     data, weight, x0, y0, wcs, h, kernel_id, pixfrac, scale, radius, table, bit, ox0, oy0, num, den, ctx
 ):
@@ -227,47 +292,20 @@ def drizzle_separable(
     `radius` is the half-width of the window in output pixels, `table` the Lanczos window at multiples
     of `LUT_STEP`.
     """
-    ny, nx = data.shape
-    tny, tnx = num.shape
-    flat_num = num.reshape(num.size)
-    flat_den = den.reshape(num.size)
-    flat_ctx = ctx.reshape(num.size)
-    side = int(np.ceil(2.0 * radius - 1e-9)) + 1  # most pixels that a drop can reach
-    mx = np.empty(nx)
-    my = np.empty(nx)
-    nodes = np.empty((4, nx // BLOCK + 2))
-    per_step = scale / LUT_STEP
-    s = np.empty((10, BATCH))
-    m = 0
     area = scale * scale
     q = 1.0
     efac = 0.0
-    steps = np.empty(0)
     if kernel_id == TURBO:
         q = area / (pixfrac * pixfrac)
     elif kernel_id == GAUSSIAN:
         q = FWHM * FWHM * area / (pixfrac * pixfrac) / 2.0 / np.pi
         efac = q * np.pi
-        # the recurrence must neither underflow at the window's edge nor overflow across it
-        steps = np.empty(side if efac * (radius + 1.0) ** 2 < 300.0 else 0)
-        for c in range(steps.size):
-            steps[c] = np.exp(-efac * (2 * c + 1))
-    a = 0
-    b = 0
-    for j in range(ny):
-        if j % BLOCK == 0:
-            height = min(BLOCK, ny - j)
-            a, b = block_columns(
-                wcs, h, x0, y0 + j, nx, height, 1.0, 2.0 + 1.0 / scale + radius, ox0, oy0, tny, tnx, nodes
-            )
-            b = max(a, b)
-        map_row(wcs, h, float(y0 + j), 0.0, x0 + a, x0 + b, mx, my)
-        i = 0
-        while i < b - a or (j == ny - 1 and m > 0):
-            i, m = _collect(data[j, a:b], weight[j, a:b], mx, my, area, i, m, s, radius, ox0, oy0, tny, tnx)
-            if m == BATCH or (j == ny - 1 and i == b - a):
-                _add_batch(
-                    s, m, kernel_id, radius, side, q, efac, steps, per_step, table, bit,
-                    ox0, oy0, tny, tnx, flat_num, flat_den, flat_ctx,
-                )  # fmt: skip
-                m = 0
+    tile = (ox0, oy0, *num.shape)
+    for j0, j1, a, b in blocks(wcs, h, x0, y0, data.shape, 1.0, 2.0 + 1.0 / scale + radius, tile):
+        mapped = np.empty((2, j1 - j0, b - a))
+        map_rows(wcs, h, y0 + j0, y0 + j1, 0.0, 0.0, x0 + a, x0 + b, mapped[0], mapped[1])
+        box = data[j0:j1], weight[j0:j1], a, mapped[0], mapped[1]
+        if kernel_id == TURBO:
+            _turbo(*box, area, radius, q, bit, ox0, oy0, num, den, ctx)
+        else:
+            _separable(*box, kernel_id, q, efac, scale, radius, table, bit, ox0, oy0, num, den, ctx)

@@ -9,7 +9,7 @@ D2IM and NPOL are tables read by bilinear interpolation and held at their edge v
 offsets are pixels from CRPIX in which the chip is undistorted; tangent plane to tangent plane is a
 homography, so that ``[X, Y, W] = h @ [u, v, 1]`` and the output pixel is ``(X/W, Y/W)``.
 
-Along a row everything between two table nodes is a polynomial in x', which `map_row` collapses once
+Along a row everything between two table nodes is a polynomial in x', which `map_rows` collapses once
 per run of pixels and evaluates by Horner's rule at absolute x': the bits of a pixel never depend on
 the run, row segment or region in which it was asked for.
 """
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from drizzlewb.kernels.jit import kernel
+from drizzlewb.kernels.jit import inner, kernel
 
 __all__ = [
     "PackedWCS",
@@ -28,6 +28,7 @@ __all__ = [
     "map_point",
     "map_points",
     "map_row",
+    "map_rows",
 ]
 
 
@@ -80,7 +81,7 @@ class PackedWCS(NamedTuple):
 _QUINTIC = np.ascontiguousarray(np.linalg.inv(np.vander(np.arange(-2.0, 4.0), increasing=True)))
 
 
-@kernel
+@inner
 def _table_value(table, axes, row, x, y):
     ny, nx = table.shape
     tx = min(max(axes[row, 0] * x + axes[row, 1], 0.0), nx - 1.0)
@@ -96,12 +97,12 @@ def _table_value(table, axes, row, x, y):
     return low * (1.0 - wy) + high * wy
 
 
-@kernel
+@inner
 def _grid_cell(t, n):
     return min(max(int(np.floor(t)), 2), n - 4)
 
 
-@kernel
+@inner
 def _quintic_weight(k, s):
     return (
         (((_QUINTIC[5, k] * s + _QUINTIC[4, k]) * s + _QUINTIC[3, k]) * s + _QUINTIC[2, k]) * s
@@ -109,7 +110,7 @@ def _quintic_weight(k, s):
     ) * s + _QUINTIC[0, k]
 
 
-@kernel
+@inner
 def _grid_value(grid, i, j, s, t):
     value = 0.0
     for m in range(6):
@@ -120,7 +121,7 @@ def _grid_value(grid, i, j, s, t):
     return value
 
 
-@kernel
+@inner
 def _focal(
     x, y, crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, grid_x, grid_y, grid_axes
 ):
@@ -166,6 +167,15 @@ def _focal(
 
 
 @kernel
+def _map_points(c, r, a, b, n0, n1, d0, d1, t, g0, g1, g2, h, x, y, out_x, out_y):
+    for k in range(x.size):
+        u, v = _focal(x[k], y[k], c, r, a, b, n0, n1, d0, d1, t, g0, g1, g2)
+        w = h[2, 0] * u + h[2, 1] * v + h[2, 2]
+        q = 1.0 / w if w > 0.0 else np.nan
+        out_x[k] = (h[0, 0] * u + h[0, 1] * v + h[0, 2]) * q
+        out_y[k] = (h[1, 0] * u + h[1, 1] * v + h[1, 2]) * q
+
+
 def map_points(wcs, h, x, y, out_x, out_y):
     """Output pixels of many chip pixels.
 
@@ -180,30 +190,25 @@ def map_points(wcs, h, x, y, out_x, out_y):
         Zero-based output pixels; NaN where x or y is not finite, behind the output's tangent plane,
         and outside the samples of a projection that is not TAN.
     """
-    c, r, a, b = wcs.crpix, wcs.sip_ref, wcs.sip_a, wcs.sip_b
-    n0, n1, d0, d1, t = wcs.npol_x, wcs.npol_y, wcs.d2im_x, wcs.d2im_y, wcs.table_axes
-    g0, g1, g2 = wcs.grid_x, wcs.grid_y, wcs.grid_axes
-    for k in range(x.size):
-        u, v = _focal(x[k], y[k], c, r, a, b, n0, n1, d0, d1, t, g0, g1, g2)
-        w = h[2, 0] * u + h[2, 1] * v + h[2, 2]
-        q = 1.0 / w if w > 0.0 else np.nan
-        out_x[k] = (h[0, 0] * u + h[0, 1] * v + h[0, 2]) * q
-        out_y[k] = (h[1, 0] * u + h[1, 1] * v + h[1, 2]) * q
+    _map_points(*_arrays(wcs), h, x, y, out_x, out_y)
 
 
-@kernel
+def _arrays(wcs):
+    # One by one: taking them out of the tuple inside a kernel costs a second of compile time each.
+    return (
+        wcs.crpix, wcs.sip_ref, wcs.sip_a, wcs.sip_b, wcs.npol_x, wcs.npol_y, wcs.d2im_x, wcs.d2im_y,
+        wcs.table_axes, wcs.grid_x, wcs.grid_y, wcs.grid_axes,
+    )  # fmt: skip
+
+
 def map_point(wcs, h, x, y):
     """Output pixel (x, y) of one chip pixel: `map_points` for a single point."""
-    c, r, a, b = wcs.crpix, wcs.sip_ref, wcs.sip_a, wcs.sip_b
-    n0, n1, d0, d1, t = wcs.npol_x, wcs.npol_y, wcs.d2im_x, wcs.d2im_y, wcs.table_axes
-    g0, g1, g2 = wcs.grid_x, wcs.grid_y, wcs.grid_axes
-    u, v = _focal(x, y, c, r, a, b, n0, n1, d0, d1, t, g0, g1, g2)
-    w = h[2, 0] * u + h[2, 1] * v + h[2, 2]
-    q = 1.0 / w if w > 0.0 else np.nan
-    return (h[0, 0] * u + h[0, 1] * v + h[0, 2]) * q, (h[1, 0] * u + h[1, 1] * v + h[1, 2]) * q
+    point = np.array([[x], [y]], np.float64)
+    map_points(wcs, h, point[0], point[1], point[0], point[1])
+    return float(point[0, 0]), float(point[1, 0])
 
 
-@kernel
+@inner
 def _node_cell(scale, offset, n, x):
     # The cell is told by comparing x with the nodes' own positions, as the ends of runs are: the
     # same x is in the same cell whichever pixel a run started from. -1: before the first node.
@@ -221,14 +226,14 @@ def _node_cell(scale, offset, n, x):
     return c
 
 
-@kernel
+@inner
 def _cell_end(scale, offset, n, c):
     if c >= n - 1:
         return np.inf
     return (c + 1 - offset) / scale
 
 
-@kernel
+@inner
 def _run_end(values, k, limit):
     # First index after k whose value reaches the limit; values grow by about one a pixel.
     n = values.size
@@ -242,7 +247,7 @@ def _run_end(values, k, limit):
     return e
 
 
-@kernel
+@inner
 def _row_line(table, scale, offset, c, ty):
     # The table's row at ty between nodes c and c + 1, as value(x) = line[0] + line[1] * x.
     ny, nx = table.shape
@@ -257,7 +262,7 @@ def _row_line(table, scale, offset, c, ty):
     return a + (b - a) * (offset - i), slope
 
 
-@kernel
+@inner
 def _add_table_row(table, axes, y, xs, out):
     # out += the table along the row y, at the pixels xs.
     ny, nx = table.shape
@@ -287,7 +292,7 @@ def _add_table_row(table, axes, y, xs, out):
         k = e
 
 
-@kernel
+@inner
 def _project_straight(h, cx, cy, ref, xs, ys):
     # In place. xs holds x': quintics cx, cy in x' - ref give the focal offsets.
     a0, a1, a2, a3, a4, a5 = cx[0], cx[1], cx[2], cx[3], cx[4], cx[5]
@@ -305,7 +310,7 @@ def _project_straight(h, cx, cy, ref, xs, ys):
         ys[k] = (h10 * u + h11 * v + h12) * r
 
 
-@kernel
+@inner
 def _project_run(h, cx, cy, ref, xs, ys):
     # In place. xs holds x' and ys the D2IM shift d of y: the focal offsets are the sum over k of d**k
     # times the polynomial c[k] in x' - ref.
@@ -331,7 +336,7 @@ def _project_run(h, cx, cy, ref, xs, ys):
         ys[k] = (h10 * u + h11 * v + h12) * r
 
 
-@kernel
+@inner
 def _add_npol(table, axes, xd, y, ref, c):
     # Add the table's bilinear cell to the polynomials c[0] (at d = 0) and c[1] (times d) in x' - ref;
     # returns the x' at which the cell ends. The caller has seen that y + d stays in one row of cells.
@@ -352,17 +357,29 @@ def _add_npol(table, axes, xd, y, ref, c):
     return _cell_end(axes[0], axes[1], nx, cell)
 
 
-@kernel
 def _one_table_row(table, axes, y, reach):
     # Whether every y within reach lies between the same two rows of nodes.
     if table.size == 0:
-        return True
+        return np.ones(y.shape, bool)
     low = np.floor(axes[2] * (y - reach) + axes[3])
     high = np.floor(axes[2] * (y + reach) + axes[3])
-    return low == high or high < 0.0 or low >= table.shape[0] - 1.0
+    return (low == high) | (high < 0.0) | (low >= table.shape[0] - 1.0)
 
 
-@kernel
+def _straight(wcs, y):
+    # Rows along which the chain is a polynomial from table node to table node. Not those of a high
+    # order of SIP, nor those whose D2IM shifts straddle a row of NPOL nodes.
+    if wcs.sip_a.shape[0] > 6 or (wcs.d2im_y.size > 0 and not wcs.d2im_limits[2] > 0.0):
+        return np.zeros(y.shape, bool)
+    if wcs.d2im_y.size == 0:
+        return np.ones(y.shape, bool)
+    reach = wcs.d2im_limits[1]
+    return _one_table_row(wcs.npol_x, wcs.table_axes[0], y, reach) & _one_table_row(
+        wcs.npol_y, wcs.table_axes[1], y, reach
+    )
+
+
+@inner
 def _collapse(sip, q, rows):
     # rows[k, i] = 1/k! d^k/dq^k of sum_j sip[i, j] q^j, for k = 0, 1, 2.
     n = sip.shape[0] - 1
@@ -379,7 +396,7 @@ def _collapse(sip, q, rows):
         rows[2, i] = ddf
 
 
-@kernel
+@inner
 def _sample_cell(grid, axes, y, x, c):
     # A projection that is not TAN: c[0] becomes the quintic in x - ref of the samples' cell at x along
     # the row y; NaN outside. Returns ref and the x at which the cell ends.
@@ -410,101 +427,138 @@ def _sample_cell(grid, axes, y, x, c):
 
 
 @kernel
-def map_row(wcs, h, y, xoff, i0, i1, out_x, out_y):
-    """Output pixels of a run of a chip's row.
+def _sampled_rows(crpix, grid_x, grid_y, grid_axes, h, j0, yoff, xoff, i0, n, out_x, out_y):
+    # A projection that is not TAN.
+    cells = np.empty((2, 3, 6))
+    for row in range(out_x.shape[0]):
+        y = float(j0 + row) + yoff
+        xs = out_x[row]
+        ys = out_y[row]
+        for k in range(n):
+            xs[k] = float(i0 + k) + xoff
+        k = np.int64(0)
+        while k < n:
+            ref, limit = _sample_cell(grid_x, grid_axes, y, xs[k], cells[0])
+            ref, limit = _sample_cell(grid_y, grid_axes, y, xs[k], cells[1])
+            cells[0, 0, 0] += ref - crpix[0]
+            cells[0, 0, 1] += 1.0
+            cells[1, 0, 0] += y - crpix[1]
+            e = _run_end(xs[:n], k, limit)
+            _project_straight(h, cells[0, 0], cells[1, 0], ref, xs[k:e], ys[k:e])
+            k = e
 
-    Parameters
-    ----------
-    wcs : PackedWCS
-    h : (3, 3) float64
-        Homography from focal offsets to output pixels (`drizzlewb.distortion.homography`).
-    y : float
-        Zero-based chip row; it may be fractional.
-    xoff : float
-        The chip pixels are ``x = i + xoff``.
-    i0, i1 : int
-        Half-open range of i; it may leave the chip.
-    out_x, out_y : (>= i1 - i0,) float64
-        Zero-based output pixels, written at ``[i - i0]``; NaN behind the output's tangent plane.
 
-    Notes
-    -----
-    The bits of each pixel are independent of i0 and i1.
-    """
-    n = i1 - i0
-    if n <= 0:
-        return
-    xs = out_x[:n]
-    ys = out_y[:n]
-    sampled = wcs.grid_x.size > 0
-    npol_x, npol_y, axes = wcs.npol_x, wcs.npol_y, wcs.table_axes
-    whole = wcs.sip_a.shape[0] <= 6
-    shifts = wcs.d2im_y.size > 0
-    if shifts and whole:
-        reach = wcs.d2im_limits[1]
-        whole = (
-            wcs.d2im_limits[2] > 0.0
-            and _one_table_row(npol_x, axes[0], y, reach)
-            and _one_table_row(npol_y, axes[1], y, reach)
-        )
-    fill = 0.0 if whole else y
-    for k in range(n):
-        xs[k] = float(i0 + k) + xoff
-        ys[k] = fill
-    if not whole:
-        # A high order of SIP, or a row whose D2IM shifts straddle a row of NPOL nodes.
-        map_points(wcs, h, xs, ys, xs, ys)
-        return
-    ref = wcs.sip_ref[0]
+@kernel
+def _straight_rows(
+    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, j0, yoff, xoff, i0, n, out_x, out_y
+):
+    ref = sip_ref[0]
     rows = np.empty((2, 3, 6))
     cells = np.empty((2, 3, 6))
-    if not sampled:
-        if shifts:
-            _add_table_row(wcs.d2im_y, axes[3], y, xs, ys)
-        if wcs.d2im_x.size > 0:
-            raw = np.empty(n)
-            for k in range(n):
-                raw[k] = xs[k]
-            _add_table_row(wcs.d2im_x, axes[2], y, raw, xs)
-        _collapse(wcs.sip_a, y - wcs.sip_ref[1], rows[0])
-        _collapse(wcs.sip_b, y - wcs.sip_ref[1], rows[1])
-        rows[0, 0, 0] += ref - wcs.crpix[0]
+    raw = np.empty(n)
+    for row in range(out_x.shape[0]):
+        y = float(j0 + row) + yoff
+        xs = out_x[row, :n]
+        ys = out_y[row, :n]
+        for k in range(n):
+            xs[k] = float(i0 + k) + xoff
+            raw[k] = xs[k]
+            ys[k] = 0.0
+        if d2im_y.size > 0:
+            _add_table_row(d2im_y, axes[3], y, raw, ys)
+        if d2im_x.size > 0:
+            _add_table_row(d2im_x, axes[2], y, raw, xs)
+        _collapse(sip_a, y - sip_ref[1], rows[0])
+        _collapse(sip_b, y - sip_ref[1], rows[1])
+        rows[0, 0, 0] += ref - crpix[0]
         rows[0, 0, 1] += 1.0
-        rows[1, 0, 0] += y - wcs.crpix[1]
+        rows[1, 0, 0] += y - crpix[1]
         rows[1, 1, 0] += 1.0
         # Element by element: an assignment of arrays compiles 7 s of error formatting with it.
         for g in range(2):
             for m in range(3):
                 for i in range(6):
                     cells[g, m, i] = rows[g, m, i]
-    k = np.int64(0)
-    while k < n:
-        limit = np.inf
-        if sampled:
-            ref, limit = _sample_cell(wcs.grid_x, wcs.grid_axes, y, xs[k], cells[0])
-            ref, limit = _sample_cell(wcs.grid_y, wcs.grid_axes, y, xs[k], cells[1])
-            cells[0, 0, 0] += ref - wcs.crpix[0]
-            cells[0, 0, 1] += 1.0
-            cells[1, 0, 0] += y - wcs.crpix[1]
-        elif npol_x.size > 0 or npol_y.size > 0:
+        k = np.int64(0)
+        while k < n:
+            limit = np.inf
             # A table's cell adds to these four coefficients of each axis.
             for g in range(2):
                 for m in range(2):
                     cells[g, m, 0] = rows[g, m, 0]
                     cells[g, m, 1] = rows[g, m, 1]
-            if npol_x.size > 0:
-                limit = _add_npol(npol_x, axes[0], xs[k], y, ref, cells[0])
-            if npol_y.size > 0:
-                limit = min(limit, _add_npol(npol_y, axes[1], xs[k], y, ref, cells[1]))
-        e = _run_end(xs, k, limit)
-        if shifts:
-            _project_run(h, cells[0], cells[1], ref, xs[k:e], ys[k:e])
-        else:
-            _project_straight(h, cells[0, 0], cells[1, 0], ref, xs[k:e], ys[k:e])
-        k = e
+                table = npol_y if g == 1 else npol_x
+                if table.size > 0:
+                    limit = min(limit, _add_npol(table, axes[g], xs[k], y, ref, cells[g]))
+            e = _run_end(xs, k, limit)
+            if d2im_y.size > 0:
+                _project_run(h, cells[0], cells[1], ref, xs[k:e], ys[k:e])
+            else:
+                _project_straight(h, cells[0, 0], cells[1, 0], ref, xs[k:e], ys[k:e])
+            k = e
 
 
-@kernel
+def map_rows(wcs, h, j0, j1, yoff, xoff, i0, i1, out_x, out_y):
+    """Output pixels of a box of a chip.
+
+    Parameters
+    ----------
+    wcs : PackedWCS
+    h : (3, 3) float64
+        Homography from focal offsets to output pixels (`drizzlewb.distortion.homography`).
+    j0, j1 : int
+        Half-open range of j; the rows are ``y = j + yoff``.
+    yoff, xoff : float
+        The chip pixels are ``x = i + xoff``.
+    i0, i1 : int
+        Half-open range of i. Either range may leave the chip.
+    out_x, out_y : (>= j1 - j0, >= i1 - i0) float64, C-contiguous
+        Zero-based output pixels, written at ``[j - j0, i - i0]``; NaN behind the output's tangent
+        plane.
+
+    Notes
+    -----
+    The bits of each pixel are independent of the ranges.
+    """
+    n = i1 - i0
+    height = j1 - j0
+    if n <= 0 or height <= 0:
+        return
+    yoff = float(yoff)
+    xoff = float(xoff)
+    arrays = _arrays(wcs)
+    if wcs.grid_x.size > 0:
+        _sampled_rows(wcs.crpix, *arrays[-3:], h, j0, yoff, xoff, i0, n, out_x[:height], out_y[:height])
+        return
+    y = np.arange(j0, j1) + yoff
+    straight = _straight(wcs, y)
+    ends = [0, *(np.flatnonzero(straight[1:] != straight[:-1]) + 1), height]
+    for first, last in zip(ends[:-1], ends[1:], strict=True):
+        if straight[first]:
+            _straight_rows(
+                *arrays[:-3], h, j0 + first, yoff, xoff, i0, n, out_x[first:last], out_y[first:last]
+            )
+            continue
+        x = np.arange(i0, i1) + xoff
+        for row in range(first, last):
+            map_points(wcs, h, x, np.full(n, y[row]), out_x[row, :n], out_y[row, :n])
+
+
+def map_row(wcs, h, y, xoff, i0, i1, out_x, out_y):
+    """Output pixels of a run of a chip's row: `map_rows` for a single row.
+
+    Parameters
+    ----------
+    wcs, h, xoff, i0, i1
+        As there.
+    y : float
+        Zero-based chip row; it may be fractional.
+    out_x, out_y : (>= i1 - i0,) float64
+        Zero-based output pixels, written at ``[i - i0]``.
+    """
+    map_rows(wcs, h, 0, 1, y, xoff, i0, i1, out_x.reshape(1, -1), out_y.reshape(1, -1))
+
+
 def invert_homography(h):
     """Inverse of a (3, 3) homography with the sign that keeps W > 0 in front of the plane."""
     g = np.empty((3, 3))
@@ -520,24 +574,7 @@ def invert_homography(h):
 
 
 @kernel
-def inverse_points(wcs, h, ox, oy, out_x, out_y):
-    """Chip pixels of output pixels, the inverse of `map_points`, by Newton's method.
-
-    Parameters
-    ----------
-    wcs : PackedWCS
-    h : (3, 3) float64
-        The forward homography, focal offsets to output pixels.
-    ox, oy : (n,) float64
-        Zero-based output pixels.
-    out_x, out_y : (n,) float64
-        Zero-based chip pixels, to a last step below 1e-10 px; NaN behind the chip's tangent plane,
-        and where the method does not converge or the distortion folds over (far off the chip).
-    """
-    c, r, a, b = wcs.crpix, wcs.sip_ref, wcs.sip_a, wcs.sip_b
-    n0, n1, d0, d1, t = wcs.npol_x, wcs.npol_y, wcs.d2im_x, wcs.d2im_y, wcs.table_axes
-    g0, g1, g2 = wcs.grid_x, wcs.grid_y, wcs.grid_axes
-    hinv = invert_homography(h)
+def _inverse_points(c, r, a, b, n0, n1, d0, d1, t, g0, g1, g2, hinv, ox, oy, out_x, out_y):
     for k in range(ox.size):
         w = hinv[2, 0] * ox[k] + hinv[2, 1] * oy[k] + hinv[2, 2]
         u = (hinv[0, 0] * ox[k] + hinv[0, 1] * oy[k] + hinv[0, 2]) / w
@@ -576,3 +613,20 @@ def inverse_points(wcs, h, ox, oy, out_x, out_y):
                 break
         out_x[k] = x if found else np.nan
         out_y[k] = y if found else np.nan
+
+
+def inverse_points(wcs, h, ox, oy, out_x, out_y):
+    """Chip pixels of output pixels, the inverse of `map_points`, by Newton's method.
+
+    Parameters
+    ----------
+    wcs : PackedWCS
+    h : (3, 3) float64
+        The forward homography, focal offsets to output pixels.
+    ox, oy : (n,) float64
+        Zero-based output pixels.
+    out_x, out_y : (n,) float64
+        Zero-based chip pixels, to a last step below 1e-10 px; NaN behind the chip's tangent plane,
+        and where the method does not converge or the distortion folds over (far off the chip).
+    """
+    _inverse_points(*_arrays(wcs), invert_homography(h), ox, oy, out_x, out_y)
