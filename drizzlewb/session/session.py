@@ -19,18 +19,14 @@ from drizzlewb.exposure import (
     read_exposures,
 )
 from drizzlewb.grid import Region
-from drizzlewb.parameters.exchange import to_dict
-from drizzlewb.products.inputs_update import check_inputs
-from drizzlewb.reduction.run import update_inputs
 from drizzlewb.session import display
 from drizzlewb.session.cache import Cache
 from drizzlewb.session.derived import Derived, StepStatus
-from drizzlewb.session.editing import Editing
-from drizzlewb.session.files import deliver
 from drizzlewb.session.history import Change, History
 from drizzlewb.session.making import Makers
 from drizzlewb.session.runs import Runs
 from drizzlewb.session.state import ProductPlan, Selection, State, first_plans
+from drizzlewb.session.userfiles import UserFiles
 from drizzlewb.session.work import Handle
 
 __all__ = ["Session"]
@@ -38,7 +34,7 @@ __all__ = ["Session"]
 log = logging.getLogger(__name__)
 
 
-class Session(Editing):
+class Session(UserFiles):
     """Exposures, their alignment, and the products made of them.
 
     Every panel observes it, and changes it by one call. Nothing is written to the user's files until
@@ -301,82 +297,6 @@ class Session(Editing):
                 return status
         msg = f"There is no step {step!r} of {where!r}."
         raise ParameterError(msg)
-
-    # ---------------------------------------------------------------- the user's files
-    def write(
-        self, product: str | None = None, folder: str | Path = ".", *, replace: bool = False
-    ) -> list[Path]:
-        """Bring the files of a fresh product to a folder, under the root name ``output``.
-
-        Raises
-        ------
-        DataError
-            The product is not fresh, a file of the name exists, or the folder cannot be written.
-        """
-        name = self.product_name(product)
-        made = self.result(name)
-        if made is None:
-            msg = f"Product {name} is not there for the present parameters: run it first."
-            raise DataError(msg)
-        return deliver(made, self.state.product(name).stem, Path(folder).expanduser(), replace=replace)
-
-    def update_inputs(self, product: str | None = None) -> list[str]:
-        """Write cosmic-ray flags (DQ) and MDRIZSKY of a fresh product into the user's files.
-
-        It is what ``update_inputs=True`` does in `drizzlewb.reduce`. The files are read again then, so
-        that all results become stale.
-
-        Returns
-        -------
-        list of str
-            Names of the files that were changed.
-
-        Raises
-        ------
-        DataError
-            The product is not fresh, or its masks are no longer in memory; a file cannot be changed.
-        """
-        name = self.product_name(product)
-        made = self.result(name)
-        reduction = getattr(made, "reduction", None)
-        if reduction is None:
-            msg = f"The masks of product {name} are not in memory for the present parameters: run it again."
-            raise DataError(msg)
-        check_inputs(reduction.exposures, reduction.parameters)
-        try:
-            return update_inputs(reduction)
-        finally:
-            self.reload()
-
-    def to_dict(self, product: str | None = None) -> dict[str, dict[str, Any]]:
-        """Five-key dict of a product and the alignment; see `drizzlewb.parameters.exchange.to_dict`."""
-        return to_dict(self.runs.effective(self.product_name(product)), self.alignment_parameters)
-
-    def apply_alignment(self, folder: str | Path | None = None, **keywords: Any) -> list[Any]:
-        """Write the alignment into the headers of the files; see `AlignedSolution.apply`."""
-        return self.runs.apply_alignment(folder, keywords)
-
-    def wcs_history(self, rootname: str) -> list[Any]:
-        """All WCS solutions in the file of an exposure; see `drizzlewb.products.history.wcs_history`."""
-        from drizzlewb.products.history import wcs_history
-
-        return wcs_history(self.derived.exposure(rootname).path)
-
-    def activate_wcs(self, rootname: str, name: str | None = None, *, place: str | None = None) -> Any:
-        """Make another WCS solution of a file its primary one, by name or place; the file is written."""
-        from drizzlewb.products.headers import activate
-
-        change = activate(self.derived.exposure(rootname).path, name, place=place)
-        self.reload()
-        return change
-
-    def revert_wcs(self, rootname: str) -> Any:
-        """Take back the last change that was made here to the WCS in a file; the file is written."""
-        from drizzlewb.products.headers import revert_file
-
-        change = revert_file(self.derived.exposure(rootname).path)
-        self.reload()
-        return change
 
     def save(self, path: str | Path) -> None:
         """Save parameters, decisions, history and selection to one file; results stay in `folder`."""
