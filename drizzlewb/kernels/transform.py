@@ -357,26 +357,27 @@ def _add_npol(table, axes, xd, y, ref, c):
     return _cell_end(axes[0], axes[1], nx, cell)
 
 
-def _one_table_row(table, axes, y, reach):
-    # Whether every y within reach lies between the same two rows of nodes.
+def _one_table_row(table, axes, low, high):
+    # Whether every y in [low, high] lies between the same two rows of nodes.
     if table.size == 0:
-        return np.ones(y.shape, bool)
-    low = np.floor(axes[2] * (y - reach) + axes[3])
-    high = np.floor(axes[2] * (y + reach) + axes[3])
+        return np.True_
+    low = np.floor(axes[2] * low + axes[3])
+    high = np.floor(axes[2] * high + axes[3])
     return (low == high) | (high < 0.0) | (low >= table.shape[0] - 1.0)
 
 
-def _straight(wcs, y):
-    # Rows along which the chain is a polynomial from table node to table node. Not those of a high
-    # order of SIP, nor those whose D2IM shifts straddle a row of NPOL nodes.
-    if wcs.sip_a.shape[0] > 6 or (wcs.d2im_y.size > 0 and not wcs.d2im_limits[2] > 0.0):
-        return np.zeros(y.shape, bool)
+def _straight(wcs, low, high):
+    # Whether the chain along the rows [low, high] is a polynomial from table node to table node. It is
+    # not for a high order of SIP, nor where the D2IM shifts of a row straddle a row of NPOL nodes.
     if wcs.d2im_y.size == 0:
-        return np.ones(y.shape, bool)
+        return np.bool_(wcs.sip_a.shape[0] <= 6)
+    if wcs.sip_a.shape[0] > 6 or not wcs.d2im_limits[2] > 0.0:
+        return np.False_
     reach = wcs.d2im_limits[1]
-    return _one_table_row(wcs.npol_x, wcs.table_axes[0], y, reach) & _one_table_row(
-        wcs.npol_y, wcs.table_axes[1], y, reach
-    )
+    low = low - reach
+    high = high + reach
+    one_row = _one_table_row(wcs.npol_x, wcs.table_axes[0], low, high)
+    return one_row & _one_table_row(wcs.npol_y, wcs.table_axes[1], low, high)
 
 
 @inner
@@ -531,8 +532,11 @@ def map_rows(wcs, h, j0, j1, yoff, xoff, i0, i1, out_x, out_y):
         _sampled_rows(wcs.crpix, *arrays[-3:], h, j0, yoff, xoff, i0, n, out_x[:height], out_y[:height])
         return
     y = np.arange(j0, j1) + yoff
-    straight = _straight(wcs, y)
-    ends = [0, *(np.flatnonzero(straight[1:] != straight[:-1]) + 1), height]
+    straight = [True]
+    ends = [0, height]
+    if not _straight(wcs, y[0], y[-1]):
+        straight = np.broadcast_to(_straight(wcs, y, y), y.shape)
+        ends[1:1] = np.flatnonzero(straight[1:] != straight[:-1]) + 1
     for first, last in zip(ends[:-1], ends[1:], strict=True):
         if straight[first]:
             _straight_rows(
