@@ -147,11 +147,13 @@ def _window(source, i0, j0, sx0, sy0, full_nx, full_ny, wx, wy, nw, reflect):
 
 
 @kernel
-def _blot(source, sx0, sy0, full_nx, full_ny, mx, my, interp_id, factor, misval, sinscl, out):
-    """Fill a block of rows whose pixels lie at mx, my; returns how many need pixels outside the piece."""
+def _blot(source, flat, sx0, sy0, full_nx, full_ny, mx, my, interp_id, factor, misval, sinscl, out):
+    """Fill a block of rows whose pixels lie at mx, my; returns how many need pixels outside the piece.
+
+    `flat` is the source as a line.
+    """
     ny, nx = out.shape
     sny, snx = source.shape
-    flat = source.reshape(source.size)
     wx = np.zeros(16)
     wy = np.zeros(16)
     missing = 0
@@ -260,6 +262,7 @@ def blot_box(source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id, factor, misv
     if out.size == 0:
         return
     ny, nx = out.shape
+    flat = source.reshape(-1)
     mapped = np.empty((2, min(ny, _ROWS), nx))
     missing = 0
     for r in range(0, ny, _ROWS):
@@ -267,7 +270,7 @@ def blot_box(source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id, factor, misv
         mx, my = mapped[0, : len(rows)], mapped[1, : len(rows)]
         map_rows(wcs, h, y0 + r, y0 + r + len(rows), 0.0, 0.0, x0, x0 + nx, mx, my)
         missing += _blot(
-            source, sx0, sy0, full_nx, full_ny, mx, my, interp_id,
+            source, flat, sx0, sy0, full_nx, full_ny, mx, my, interp_id,
             float(factor), float(misval), float(sinscl), rows,
         )  # fmt: skip
     if missing:

@@ -249,13 +249,9 @@ def _collect(
 
 
 @kernel
-def _square(data, weight, column, cx, cy, above, right, step, area, bit, ox0, oy0, num, den, ctx):
+def _square(data, weight, column, cx, cy, above, right, step, area, bit, ox0, oy0, tny, tnx, num, den, ctx):
     """Add a block of rows. Pixel i of row r has its corners in row r, ``r + above`` of cx, cy, at i, and
     `right` rows and `step` columns on."""
-    tny, tnx = num.shape
-    flat_num = num.reshape(num.size)
-    flat_den = den.reshape(num.size)
-    flat_ctx = ctx.reshape(num.size)
     s = np.empty((_WINDOW + 16, BATCH))
     at = np.empty((4, BATCH), np.int64)
     # of one type from the start: a literal zero compiles everything twice
@@ -277,7 +273,7 @@ def _square(data, weight, column, cx, cy, above, right, step, area, bit, ox0, oy
                     cols = max(cols, at[3, k])
                 s = _room(s, m, rows, cols)
                 _overlaps(s, m, rows, cols)
-                _add_windows(s, at, m, rows, cols, tny, tnx, bit, flat_num, flat_den, flat_ctx)
+                _add_windows(s, at, m, rows, cols, tny, tnx, bit, num, den, ctx)
                 m = np.int64(0)
 
 
@@ -285,6 +281,7 @@ def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, 
     """`drizzlewb.kernels.drizzle.drizzle_box` for the square kernel."""
     half = 0.5 * pixfrac
     tile = (ox0, oy0, *num.shape)
+    flat = num.reshape(-1), den.reshape(-1), ctx.reshape(-1)
     for j0, j1, a, b in blocks(wcs, h, x0, y0, data.shape, pixfrac, 2.0 + 1.0 / scale, tile):
         height = j1 - j0
         if pixfrac == 1.0:
@@ -302,7 +299,7 @@ def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, 
             first += count
         _square(
             data[j0:j1], weight[j0:j1], a, lines[0], lines[1], above, right, step, scale * scale, bit,
-            ox0, oy0, num, den, ctx,
+            *tile, *flat,
         )  # fmt: skip
 
 

@@ -60,12 +60,8 @@ def _add(num, den, at, dow, value):
 
 
 @kernel
-def _turbo(data, weight, column, mx, my, area, radius, q, bit, ox0, oy0, num, den, ctx):
+def _turbo(data, weight, column, mx, my, area, radius, q, bit, ox0, oy0, tny, tnx, num, den, ctx):
     """Add a block of rows with the turbo kernel: an upright square of half-width `radius`."""
-    tny, tnx = num.shape
-    flat_num = num.reshape(num.size)
-    flat_den = den.reshape(num.size)
-    flat_ctx = ctx.reshape(num.size)
     side = np.int64(np.ceil(2.0 * radius - 1e-9)) + 1  # most pixels that a drop can reach
     left = ox0 - 1.0 - radius
     right = ox0 + tnx + radius
@@ -100,15 +96,15 @@ def _turbo(data, weight, column, mx, my, area, radius, q, bit, ox0, oy0, num, de
                     v = min(y_end, j0 + c + 0.5) - (y - radius if c == 0 else j0 + c - 0.5)
                     v = max(v, 0.0) * w
                     if plain:
-                        _add(flat_num, flat_den, at, u0 * v, value)
-                        _add(flat_num, flat_den, at + 1, u1 * v, value)
+                        _add(num, den, at, u0 * v, value)
+                        _add(num, den, at + 1, u1 * v, value)
                         if side == 3:
-                            _add(flat_num, flat_den, at + 2, u2 * v, value)
+                            _add(num, den, at + 2, u2 * v, value)
                     else:
-                        touch(flat_num, flat_den, flat_ctx, at, u0 * v, value, bit)
-                        touch(flat_num, flat_den, flat_ctx, at + 1, u1 * v, value, bit)
+                        touch(num, den, ctx, at, u0 * v, value, bit)
+                        touch(num, den, ctx, at + 1, u1 * v, value, bit)
                         if side == 3:
-                            touch(flat_num, flat_den, flat_ctx, at + 2, u2 * v, value, bit)
+                            touch(num, den, ctx, at + 2, u2 * v, value, bit)
                     at += tnx
                 continue
             for m in range(max(0, -tj), min(side, tny - tj)):
@@ -116,7 +112,7 @@ def _turbo(data, weight, column, mx, my, area, radius, q, bit, ox0, oy0, num, de
                 v = max(v, 0.0) * w
                 for c in range(max(0, -ti), min(side, tnx - ti)):
                     u = min(x_end, i0 + c + 0.5) - (x - radius if c == 0 else i0 + c - 0.5)
-                    touch(flat_num, flat_den, flat_ctx, (tj + m) * tnx + ti + c, max(u, 0.0) * v, value, bit)
+                    touch(num, den, ctx, (tj + m) * tnx + ti + c, max(u, 0.0) * v, value, bit)
 
 
 @inner
@@ -252,14 +248,28 @@ def _collect(data, weight, column, mx, my, area, first, m, s, radius, ox0, oy0, 
 
 @kernel
 def _separable(
-    data, weight, column, mx, my, kernel_id, q, efac, scale, radius, table, bit, ox0, oy0, num, den, ctx
+    data,
+    weight,
+    column,
+    mx,
+    my,
+    kernel_id,
+    q,
+    efac,
+    scale,
+    radius,
+    table,
+    bit,
+    ox0,
+    oy0,
+    tny,
+    tnx,
+    num,
+    den,
+    ctx,
 ):
     """Add a block of rows with any kernel but square and turbo."""
     ny = data.shape[0]
-    tny, tnx = num.shape
-    flat_num = num.reshape(num.size)
-    flat_den = den.reshape(num.size)
-    flat_ctx = ctx.reshape(num.size)
     side = np.int64(np.ceil(2.0 * radius - 1e-9)) + 1  # most pixels that a drop can reach
     per_step = scale / LUT_STEP
     s = np.empty((10, BATCH))
@@ -279,7 +289,7 @@ def _separable(
             if m == BATCH or (j == ny - 1 and i == mx.shape[1]):
                 _add_batch(
                     s, m, kernel_id, radius, side, q, efac, steps, per_step, table, bit,
-                    ox0, oy0, tny, tnx, flat_num, flat_den, flat_ctx,
+                    ox0, oy0, tny, tnx, num, den, ctx,
                 )  # fmt: skip
                 m = np.int64(0)
 
@@ -301,11 +311,12 @@ def drizzle_separable(
         q = FWHM * FWHM * area / (pixfrac * pixfrac) / 2.0 / np.pi
         efac = q * np.pi
     tile = (ox0, oy0, *num.shape)
+    flat = num.reshape(-1), den.reshape(-1), ctx.reshape(-1)
     for j0, j1, a, b in blocks(wcs, h, x0, y0, data.shape, 1.0, 2.0 + 1.0 / scale + radius, tile):
         mapped = np.empty((2, j1 - j0, b - a))
         map_rows(wcs, h, y0 + j0, y0 + j1, 0.0, 0.0, x0 + a, x0 + b, mapped[0], mapped[1])
         box = data[j0:j1], weight[j0:j1], a, mapped[0], mapped[1]
         if kernel_id == TURBO:
-            _turbo(*box, area, radius, q, bit, ox0, oy0, num, den, ctx)
+            _turbo(*box, area, radius, q, bit, *tile, *flat)
         else:
-            _separable(*box, kernel_id, q, efac, scale, radius, table, bit, ox0, oy0, num, den, ctx)
+            _separable(*box, kernel_id, q, efac, scale, radius, table, bit, *tile, *flat)
