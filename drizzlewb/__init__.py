@@ -15,6 +15,7 @@ _HOME = {
     "align": "drizzlewb.products.aligned",
     "check_weights": "drizzlewb.steps.weight_check",
     "replay": "drizzlewb.reduction.replay",
+    "Session": "drizzlewb.session",
     "AlignParameters": "drizzlewb.parameters",
     "reduce": "drizzlewb.reduction.run",
     "preview": "drizzlewb.reduction.run",

@@ -273,11 +273,26 @@ def _demo(arguments: argparse.Namespace, cancel: Any) -> int:
 def _reduce(arguments: argparse.Namespace, cancel: Any) -> int:
     import drizzlewb as dw
     from drizzlewb.parameters.exchange import read_parameters
+    from drizzlewb.reduction.replay import is_record_of
 
     exposures = dw.read_exposures(arguments.files)
     parameters = read_parameters(arguments.params).reduce if arguments.params else None
     bar = Bar(arguments.quiet)
     try:
+        if arguments.params and not arguments.set and is_record_of(arguments.params, exposures):
+            product = dw.replay(
+                arguments.params,
+                exposures,
+                output=arguments.output,
+                replace=arguments.replace,
+                threads=arguments.threads,
+                progress=bar,
+                cancel=cancel,
+            )
+            if not arguments.quiet:
+                bar.close()
+                print(summary(product))
+            return EXIT_OK
         product = dw.reduce(
             exposures,
             parameters,

@@ -147,15 +147,15 @@ def _window(source, i0, j0, sx0, sy0, full_nx, full_ny, wx, wy, nw, reflect):
 
 
 @kernel
-def _blot(source, flat, sx0, sy0, full_nx, full_ny, mx, my, interp_id, factor, misval, sinscl, out):
-    """Fill a block of rows whose pixels lie at mx, my; returns how many need pixels outside the piece.
+def _blot_centred(source, sx0, sy0, full_nx, full_ny, mx, my, interp_id, factor, misval, sinscl, out):
+    """Fill a block of rows whose pixels lie at mx, my by nearest or sinc.
 
-    `flat` is the source as a line.
+    Returns how many need pixels outside the piece.
     """
     ny, nx = out.shape
     sny, snx = source.shape
-    wx = np.zeros(16)
-    wy = np.zeros(16)
+    wx = np.zeros(2 * SINC_SIDE + 1)
+    wy = np.zeros(2 * SINC_SIDE + 1)
     missing = 0
     for r in range(ny):
         for c in range(nx):
@@ -164,51 +164,62 @@ def _blot(source, flat, sx0, sy0, full_nx, full_ny, mx, my, interp_id, factor, m
             if not (x >= 0.0 and x < full_nx and y >= 0.0 and y < full_ny):
                 out[r, c] = misval  # also where the map is not defined
                 continue
-            if interp_id == POLY5:
-                si = np.int64(x) - 2 - sx0
-                sj = np.int64(y) - 2 - sy0
-                if si >= 0 and sj >= 0 and si + 6 <= snx and sj + 6 <= sny:
-                    value = quintic_window(flat, sj * snx + si, snx, x - np.int64(x), y - np.int64(y))
-                    out[r, c] = value * factor
-                    continue
-            if interp_id in (NEAREST, SINC):
-                i = min(int(x + 0.5), full_nx - 1)
-                j = min(int(y + 0.5), full_ny - 1)
-                dx = (x - i) * sinscl
-                dy = (y - j) * sinscl
-                if interp_id == NEAREST or (abs(dx) < 0.001 and abs(dy) < 0.001):
-                    i -= sx0
-                    j -= sy0
-                    if i >= 0 and i < snx and j >= 0 and j < sny:
-                        out[r, c] = source[j, i] * factor
-                    else:
-                        missing += 1
-                    continue
-                i -= SINC_SIDE
-                j -= SINC_SIDE
-                _sinc_weights(dx, wx)
-                _sinc_weights(dy, wy)
-                nw = 2 * SINC_SIDE + 1
-            else:
-                i = int(x)
-                j = int(y)
-                _poly_weights(interp_id, x - i, wx)
-                nw = _poly_weights(interp_id, y - j, wy)
-                i -= nw // 2 - 1
-                j -= nw // 2 - 1
-            si = i - sx0
-            sj = j - sy0
-            total = 0.0
-            if si >= 0 and sj >= 0 and si + nw <= snx and sj + nw <= sny:
-                for b in range(nw):
-                    line = 0.0
-                    for a in range(nw):
-                        line += wx[a] * source[sj + b, si + a]
-                    total += wy[b] * line
-            else:
-                total, held = _window(source, i, j, sx0, sy0, full_nx, full_ny, wx, wy, nw, nw in (4, 6))
-                if not held:
+            i = min(int(x + 0.5), full_nx - 1)
+            j = min(int(y + 0.5), full_ny - 1)
+            dx = (x - i) * sinscl
+            dy = (y - j) * sinscl
+            if interp_id == NEAREST or (abs(dx) < 0.001 and abs(dy) < 0.001):
+                i -= sx0
+                j -= sy0
+                if i >= 0 and i < snx and j >= 0 and j < sny:
+                    out[r, c] = source[j, i] * factor
+                else:
                     missing += 1
+                continue
+            _sinc_weights(dx, wx)
+            _sinc_weights(dy, wy)
+            i -= SINC_SIDE
+            j -= SINC_SIDE
+            total, held = _window(source, i, j, sx0, sy0, full_nx, full_ny, wx, wy, wx.size, False)
+            if not held:
+                missing += 1
+            out[r, c] = total * factor
+    return missing
+
+
+@kernel
+def _blot_poly(source, flat, sx0, sy0, full_nx, full_ny, mx, my, interp_id, factor, misval, out):
+    """Fill a block of rows whose pixels lie at mx, my by linear, poly3 or poly5.
+
+    `flat` is the source as a line. Returns how many need pixels outside the piece.
+    """
+    ny, nx = out.shape
+    sny, snx = source.shape
+    wx = np.zeros(6)
+    wy = np.zeros(6)
+    missing = 0
+    for r in range(ny):
+        for c in range(nx):
+            x = mx[r, c]
+            y = my[r, c]
+            if not (x >= 0.0 and x < full_nx and y >= 0.0 and y < full_ny):
+                out[r, c] = misval  # also where the map is not defined
+                continue
+            i = np.int64(x)
+            j = np.int64(y)
+            if interp_id == POLY5:
+                si = i - 2 - sx0
+                sj = j - 2 - sy0
+                if si >= 0 and sj >= 0 and si + 6 <= snx and sj + 6 <= sny:
+                    out[r, c] = quintic_window(flat, sj * snx + si, snx, x - i, y - j) * factor
+                    continue
+            _poly_weights(interp_id, x - i, wx)
+            nw = _poly_weights(interp_id, y - j, wy)
+            i -= nw // 2 - 1
+            j -= nw // 2 - 1
+            total, held = _window(source, i, j, sx0, sy0, full_nx, full_ny, wx, wy, nw, nw > 2)
+            if not held:
+                missing += 1
             out[r, c] = total * factor
     return missing
 
@@ -269,10 +280,11 @@ def blot_box(source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id, factor, misv
         rows = out[r : r + _ROWS]
         mx, my = mapped[0, : len(rows)], mapped[1, : len(rows)]
         map_rows(wcs, h, y0 + r, y0 + r + len(rows), 0.0, 0.0, x0, x0 + nx, mx, my)
-        missing += _blot(
-            source, flat, sx0, sy0, full_nx, full_ny, mx, my, interp_id,
-            float(factor), float(misval), float(sinscl), rows,
-        )  # fmt: skip
+        place = sx0, sy0, full_nx, full_ny, mx, my, interp_id, float(factor), float(misval)
+        if interp_id in (NEAREST, SINC):
+            missing += _blot_centred(source, *place, float(sinscl), rows)
+        else:
+            missing += _blot_poly(source, flat, *place, rows)
     if missing:
         sny, snx = source.shape
         msg = (

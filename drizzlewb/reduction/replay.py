@@ -22,7 +22,7 @@ from drizzlewb.reduction.record import NUMBERS, SCHEMA, distortion_digest, grid_
 from drizzlewb.reduction.run import reduce
 from drizzlewb.reduction.schedule import Cancel, Progress, map_unordered, no_progress
 
-__all__ = ["differences", "load_record", "replay"]
+__all__ = ["is_record_of", "differences", "load_record", "replay"]
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +120,18 @@ def replay(
 
 def _folder_of(output: str | os.PathLike | None, document: Mapping[str, Any]) -> Path:
     return Path(output).expanduser().parent if output is not None else Path(".")
+
+
+def is_record_of(path: str | os.PathLike, exposures: Sequence[Exposure]) -> bool:
+    """Whether a parameter file is the record of a product of just these exposures, by rootname.
+
+    Then ``drizzlewb reduce --params`` replays it; of other exposures, a record gives its parameters only.
+    """
+    try:
+        document = load_record(path)
+    except (DataError, ParameterError):
+        return False
+    return sorted(e["rootname"] for e in document["inputs"]) == sorted(e.rootname for e in exposures)
 
 
 def load_record(source: str | os.PathLike | Mapping[str, Any]) -> dict[str, Any]:
