@@ -98,8 +98,8 @@ def measure(size: str, files: list[Path], rounds: int) -> None:
             ratio = peer["cpu"] / ours["cpu"]
             worst = compare(work / f"drizzlewb{turn}" / "shifts.txt", work / f"TweakReg{turn}" / "shifts.txt")
             print(
-                f"  {'ratio':10s} wall {peer['wall'] / ours['wall']:7.1f}    CPU {ratio:7.1f}  after the imports "
-                f"{peer['work'] / ours['work']:.1f}"
+                f"  {'ratio':10s} wall {peer['wall'] / ours['wall']:7.1f}    CPU {ratio:7.1f}  "
+                f"after the imports {peer['work'] / ours['work']:.1f}"
             )
             print(f"  shifts agree to {worst:.4f} px")
             missed = [] if ratio >= AT_LEAST[size] else [f"{AT_LEAST[size]:g} times less CPU"]
