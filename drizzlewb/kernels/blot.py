@@ -124,12 +124,21 @@ def _line(source, row, i0, sx0, full_nx, wx, nw, reflect):
 
 @inner
 def _window(source, i0, j0, sx0, sy0, full_nx, full_ny, wx, wy, nw, reflect):
-    """Weighted sum over a window that leaves the image or the piece, and whether the piece holds it.
+    """Weighted sum over a window that may leave the image or the piece, and whether the piece holds it.
 
     Beyond the image's edge pixels are ``2 * edge - mirror``, first in x, then in y, if `reflect`;
     else the edge's own value.
     """
     total = 0.0
+    si = i0 - sx0
+    sj = j0 - sy0
+    if si >= 0 and sj >= 0 and si + nw <= source.shape[1] and sj + nw <= source.shape[0]:
+        for b in range(nw):
+            line = 0.0
+            for a in range(nw):
+                line += wx[a] * source[sj + b, si + a]
+            total += wy[b] * line
+        return total, True
     for k in range(nw):
         j, edge = _inside(j0 + k, full_ny, reflect)
         if j < sy0 or j >= sy0 + source.shape[0]:
