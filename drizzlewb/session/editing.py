@@ -28,8 +28,8 @@ class Editing(tr.HasTraits):
     derived: Derived
     runs: Any
 
-    state: State = tr.Instance(State, read_only=True)
-    selection: Selection = tr.Instance(Selection, read_only=True)
+    state: State = tr.Instance(State, read_only=True)  # type: ignore[assignment]
+    selection: Selection = tr.Instance(Selection, read_only=True)  # type: ignore[assignment]
 
     def publish(self) -> None:
         """Bring the traits up to date; see the session."""

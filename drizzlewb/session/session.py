@@ -74,12 +74,12 @@ class Session(UserFiles):
         See `drizzlewb.read_exposures`.
     """
 
-    status: tuple[StepStatus, ...] = tr.Tuple(read_only=True)
-    shown: dict = tr.Dict(read_only=True)
-    progress: tuple = tr.Tuple(read_only=True)
-    busy: bool = tr.Bool(False, read_only=True)
-    undo_name: str = tr.Unicode(read_only=True)
-    redo_name: str = tr.Unicode(read_only=True)
+    status: tuple[StepStatus, ...] = tr.Tuple(read_only=True)  # type: ignore[assignment]
+    shown: dict = tr.Dict(read_only=True)  # type: ignore[assignment]
+    progress: tuple = tr.Tuple(read_only=True)  # type: ignore[assignment]
+    busy: bool = tr.Bool(False, read_only=True)  # type: ignore[assignment]
+    undo_name: str = tr.Unicode(read_only=True)  # type: ignore[assignment]
+    redo_name: str = tr.Unicode(read_only=True)  # type: ignore[assignment]
 
     def __init__(
         self,
