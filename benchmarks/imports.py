@@ -16,9 +16,9 @@ folder = Path(sys.argv[1])
 files = simulate(folder, size="tiny", exposures=["j8ny01svq", "j8ny01szq", "j8ny01t5q"])
 import drizzlewb as dw
 times = []
-for turn in range(2):
+for _ in range(2):
     started = time.perf_counter()
-    dw.reduce(dw.read_exposures(files), output=folder / f"turn{turn}", skymethod="globalmin+match")
+    dw.reduce(dw.read_exposures(files), output=folder / "product", replace=True, skymethod="globalmin+match")
     times.append(time.perf_counter() - started)
 print(times[0] - times[1], times[0], times[1])
 """

@@ -81,7 +81,7 @@ def run(code: str, files: list[str], output: str, keywords: dict, cwd: Path) -> 
 def peer_steps(log: str) -> dict[str, float]:
     """Seconds per step from AstroDrizzle's own summary table."""
     steps = {}
-    for name, seconds in re.findall(r"^\s*(\w[\w ]+?)\s+(\d+\.\d+) sec", log, flags=re.M):
+    for name, seconds in re.findall(r"\]\s+(\w[\w ]+?)\s+(\d+\.\d+) sec$", log, flags=re.M):
         steps[name.strip()] = float(seconds)
     return steps
 
