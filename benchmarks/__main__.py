@@ -4,7 +4,7 @@ import importlib
 import sys
 import time
 
-ALL = ("imports", "kernels", "cleaning", "alignment", "reduce")
+ALL = ("imports", "kernels", "cleaning", "alignment", "training", "reduce")
 
 
 def main() -> int:

@@ -20,7 +20,7 @@ __all__ = ["ALIGNMENT", "RUNS", "Demo", "demo", "with_true_wcs"]
 
 log = logging.getLogger(__name__)
 
-ALIGNMENT: dict[str, Any] = {"threshold": 50.0, "conv_width": 3.5, "shiftfile": True, "updatehdr": True}
+ALIGNMENT: dict[str, Any] = {"threshold": 50.0, "conv_width": 3.5, "updatehdr": True}
 # The median, because minmed takes the darkest exposure where bleeds of saturated stars differ and so loses
 # part of their flux.
 MEDIAN = {"combine_type": "median", "combine_nhigh": 1}
@@ -115,7 +115,7 @@ def demo(
     files = training_set(size, folder=out, progress=progress)
     cancel = cancel or Cancel()
     solution = align(read_exposures(files), progress=progress, cancelled=lambda: cancel.asked, **ALIGNMENT)
-    solution.apply(folder=out)
+    solution.apply(folder=out, shiftfile=True)
     exposures = read_exposures(files)
     products: dict[str, Product] = {}
     for name, (filter_name, keywords) in RUNS.items():
