@@ -70,9 +70,8 @@ def main() -> None:
         by_name = {(row.part, row.name): row for row in peers.rows}
         print(f"{'':52s} {'drizzlewb':24s} DrizzlePac")
         for row in mine.rows:
-            print(
-                f"{row.part + ', ' + row.name:52s} {shown(row):24s} {shown(by_name.get((row.part, row.name)))}"
-            )
+            other = shown(by_name.get((row.part, row.name)))
+            print(f"{row.part + ', ' + row.name:52s} {shown(row):24s} {other}")
         print(f"{'in all':52s} {mine.counts}\n{'':52s} {peers.counts}")
 
 
