@@ -16,6 +16,7 @@ _HOME = {
     "check_weights": "drizzlewb.steps.weight_check",
     "replay": "drizzlewb.reduction.replay",
     "Session": "drizzlewb.session",
+    "Workbench": "drizzlewb.workbench",
     "AlignParameters": "drizzlewb.parameters",
     "reduce": "drizzlewb.reduction.run",
     "preview": "drizzlewb.reduction.run",

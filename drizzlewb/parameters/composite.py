@@ -94,6 +94,11 @@ class Composite(BaseModel):
     __str__ = __repr__
 
     @classmethod
+    def declaration(cls, name: str) -> Parameter:
+        """Declaration of a parameter by DrizzlePac's name, ``'section.name'`` or ``'task.name'``."""
+        return cls._find(name)[0].parameter
+
+    @classmethod
     def _find(cls, name: str) -> tuple[Place, ...]:
         prefix, _, bare = name.rpartition(".")
         found = cls.places().get(bare, ())
