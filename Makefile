@@ -1,6 +1,6 @@
 # Every target makes its own environment in .venv; nothing outside this folder is touched.
 PYTHON ?= python3
-EXTRAS ?= dev,peers
+EXTRAS ?= dev,peers,lab
 BIN := .venv/bin
 READY := .venv/.ready-$(subst $(eval) ,,$(subst $(comma),-,$(EXTRAS)))
 comma := ,

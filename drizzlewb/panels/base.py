@@ -23,7 +23,7 @@ def beside(form: Sequence[W.Widget], figures: Sequence[W.Widget]) -> W.HBox:
     """Lay out a form at the left and figures at the right; on a narrow page they stand below each other."""
     left = W.VBox(list(form), layout=W.Layout(flex="0 0 390px", min_width="0"))
     right = W.VBox(list(figures), layout=W.Layout(flex="1 1 440px", min_width="0", overflow="hidden auto"))
-    return W.HBox([left, right], layout=W.Layout(flex_flow="row wrap", width="100%", gap="16px"))
+    return W.HBox([left, right], layout=W.Layout(flex_flow="row wrap", width="100%", grid_gap="16px"))
 
 
 class Messages(W.HTML):
@@ -215,7 +215,7 @@ class Panel(W.VBox):
         except Exception as error:
             log.exception("%s failed", self.title)
             self.messages.say(
-                f"This is a failure of drizzlewb itself ({type(error).__name__}: {error}); the log has the rest.",
+                f"This is a failure of drizzlewb itself ({type(error).__name__}: {error}); see the log.",
                 "error",
             )
         finally:

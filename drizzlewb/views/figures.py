@@ -45,7 +45,7 @@ def figure(
     axes = [
         bq.Axis(scale=x, label=x_label, grid_lines="none", num_ticks=ticks[0], label_offset="32px"),
         bq.Axis(
-            scale=y, label=y_label, orientation="vertical", grid_lines="none", num_ticks=ticks[1],
+            scale=y, label=y_label, side="left", grid_lines="none", num_ticks=ticks[1],
             label_offset="46px",
         ),
     ]  # fmt: skip

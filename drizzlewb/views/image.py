@@ -100,7 +100,7 @@ class ImageView(W.VBox):
         axes = [
             bq.Axis(scale=self.x, label="x (px)", grid_lines="none", num_ticks=5, label_offset="32px"),
             bq.Axis(
-                scale=self.y, label="y (px)", orientation="vertical", grid_lines="none", num_ticks=5,
+                scale=self.y, label="y (px)", side="left", grid_lines="none", num_ticks=5,
                 label_offset="46px",
             ),
         ]  # fmt: skip
