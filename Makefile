@@ -2,8 +2,7 @@
 PYTHON ?= python3
 EXTRAS ?= dev,peers,lab
 BIN := .venv/bin
-READY := .venv/.ready-$(subst $(eval) ,,$(subst $(comma),-,$(EXTRAS)))
-comma := ,
+READY := .venv/.ready
 
 .PHONY: test demo bench long lint clean
 
@@ -20,7 +19,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 demo: $(READY)
 	$(BIN)/drizzlewb demo --size tiny --out out/demo
@@ -29,7 +28,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 long: $(READY)
-	$(BIN)/python -m pytest -n auto -m long
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m long
 
 clean:
 	rm -rf .venv build out .pytest_cache .mypy_cache .ruff_cache .hypothesis
