@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from drizzlewb.cli.common import EXIT_OK, Bar, setting
+from drizzlewb.cli.common import EXIT_OK, Bar, parameters_of, setting
 from drizzlewb.errors import DataError
 
 
@@ -20,7 +20,9 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="FITS files, globs, @lists or association tables"
     )
-    parser.add_argument("--params", type=Path, metavar="P.json", help="parameters (JSON) to start from")
+    parser.add_argument(
+        "--params", type=Path, metavar="P.json", help="parameters, record or product to start from"
+    )
     parser.add_argument(
         "--set", type=setting, action="append", default=[], metavar="NAME=VALUE",
         help="one parameter under TweakReg's name; refimagefind.NAME for the reference image alone",
@@ -44,7 +46,6 @@ def add_to(commands: Any) -> None:
 def run(arguments: argparse.Namespace, cancel: Any) -> int:
     """Carry it out; the exit status."""
     import drizzlewb as dw
-    from drizzlewb.parameters.exchange import read_parameters
     from drizzlewb.products.aligned import revert
 
     if arguments.revert:
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace, cancel: Any) -> int:
             if not arguments.quiet:
                 print(change)
         return EXIT_OK
-    given = read_parameters(arguments.params).align if arguments.params else None
+    given = parameters_of(arguments.params, "align", quiet=arguments.quiet)
     parameters = (given or dw.AlignParameters()).replace(dict(arguments.set))
     apply = arguments.apply or parameters.updatehdr
     folder = arguments.out or (Path() if apply or parameters.shiftfile else None)

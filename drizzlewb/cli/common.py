@@ -2,7 +2,10 @@
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
+
+from drizzlewb.errors import DataError
 
 SIZES = ("tiny", "small", "full")
 EXIT_OK, EXIT_OURS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -47,3 +50,25 @@ def setting(text: str) -> tuple[str, str]:
         msg = f"{text!r} is not of the form name=value"
         raise argparse.ArgumentTypeError(msg)
     return name.strip(), value.strip()
+
+
+def source_of(path: Path, *, quiet: bool = False) -> Any:
+    """Read a file that holds parameters; sentences on what it says in vain go to standard error."""
+    from drizzlewb.reduction.exporting import read_source
+
+    source = read_source(path)
+    for note in () if quiet else source.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return source
+
+
+def parameters_of(path: Path | None, task: str, *, quiet: bool) -> Any:
+    """Parameters of a task, 'align' or 'reduce', from the file of ``--params``; None without a file."""
+    if path is None:
+        return None
+    found = getattr(source_of(path, quiet=quiet), task)
+    if found is None:
+        other = {"align": "AstroDrizzle", "reduce": "TweakReg"}[task]
+        msg = f"{path} holds parameters of {other}'s work only, none for drizzlewb {task}."
+        raise DataError(msg)
+    return found

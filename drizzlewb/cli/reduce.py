@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from drizzlewb.cli.common import EXIT_OK, Bar, setting
+from drizzlewb.cli.common import EXIT_OK, Bar, parameters_of, setting
 
 
 def add_to(commands: Any) -> None:
@@ -14,7 +14,9 @@ def add_to(commands: Any) -> None:
         "files", nargs="+", metavar="FILE", help="FITS files, globs, @lists or association tables"
     )
     parser.add_argument("--output", "-o", required=True, help="root name of the product, with its folder")
-    parser.add_argument("--params", type=Path, metavar="P.json", help="parameters (JSON) to start from")
+    parser.add_argument(
+        "--params", type=Path, metavar="P.json", help="parameters, record or product to start from"
+    )
     parser.add_argument(
         "--set", type=setting, action="append", default=[], metavar="NAME=VALUE",
         help="one parameter under DrizzlePac's name; may be given many times",
@@ -28,11 +30,10 @@ def add_to(commands: Any) -> None:
 def run(arguments: argparse.Namespace, cancel: Any) -> int:
     """Carry it out; the exit status."""
     import drizzlewb as dw
-    from drizzlewb.parameters.exchange import read_parameters
     from drizzlewb.reduction.replay import is_record_of
 
     exposures = dw.read_exposures(arguments.files)
-    parameters = read_parameters(arguments.params).reduce if arguments.params else None
+    parameters = parameters_of(arguments.params, "reduce", quiet=arguments.quiet)
     bar = Bar(arguments.quiet)
     try:
         if arguments.params and not arguments.set and is_record_of(arguments.params, exposures):
