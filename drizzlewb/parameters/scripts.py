@@ -50,7 +50,7 @@ def not_reproduced(
     ----------
     reduce, align : ReduceParameters, AlignParameters or None
     decisions : sequence of str, optional
-        What was accepted, rejected or drawn by hand.
+        Further sentences: what was accepted, rejected or drawn by hand.
     """
     said = []
     if align is not None:
@@ -68,6 +68,8 @@ def not_reproduced(
             said.append("a visit moves as one body here; TweakReg fits each exposure alone")
         if align.interactive:
             said.append("interactive is set to False, so that the script does not wait")
+        if reduce is not None and not align.updatehdr:
+            said.append("updatehdr is set to True: AstroDrizzle finds the fitted WCS in the files only")
     if reduce is not None:
         if reduce.driz_cr and not reduce.peer_noise:
             said.append(
@@ -90,8 +92,7 @@ def not_reproduced(
         if reduce.proc_unit == "electrons":
             said.append("PHOTFLAM and PHOTFNU follow the electrons here; DrizzlePac leaves them as they are")
         said.append("DrizzlePac writes MDRIZSKY and cosmic-ray flags into the input files: run it on copies")
-    said += [f"by hand: {decision}" for decision in decisions]
-    return said
+    return [*said, *decisions]
 
 
 def _comment(lines: Sequence[str]) -> str:
@@ -114,23 +115,39 @@ def _literal(value: Any, indent: str = "") -> str:
     return repr(value)
 
 
+def _files(
+    files: Sequence[str] | None, align_files: Sequence[str] | None, align: AlignParameters | None
+) -> tuple[str, str]:
+    """Lines that name the input files, and the name of the list that is aligned."""
+    if files is None:
+        return "\nfiles = sys.argv[1:]  # python SCRIPT FILE...\n", "files"
+    lines = f"\nfiles = {_literal([str(f) for f in files])}\n"
+    if align is None or align_files is None or list(align_files) == list(files):
+        return lines, "files"
+    return lines + f"\nalign_files = {_literal([str(f) for f in align_files])}\n", "align_files"
+
+
 def drizzlepac_script(
-    files: Sequence[str],
+    files: Sequence[str] | None,
     reduce: ReduceParameters | None = None,
     align: AlignParameters | None = None,
     *,
+    align_files: Sequence[str] | None = None,
     decisions: Sequence[str] = (),
 ) -> str:
     """Write the Python script that does the same in DrizzlePac.
 
     Parameters
     ----------
-    files : sequence of str
-        Input files, as the script shall name them.
+    files : sequence of str or None
+        Input files, as the script shall name them; None, those of its command line.
     reduce, align : ReduceParameters, AlignParameters, optional
-        The script calls the tasks that are given.
+        The script calls the tasks that are given. With both, TweakReg updates the headers, whatever
+        ``updatehdr`` says: AstroDrizzle would not know of the alignment otherwise.
+    align_files : sequence of str, optional
+        Files to align, if these are not the files to combine.
     decisions : sequence of str, optional
-        What was done by hand; listed as not reproduced.
+        Sentences on what was done by hand; listed as not reproduced.
 
     Raises
     ------
@@ -147,18 +164,22 @@ def drizzlepac_script(
         ),
         "\n",
     ]
+    if files is None:
+        parts.append("import sys\n\n")
     if reduce is not None:
         parts.append("from drizzlepac.astrodrizzle import AstroDrizzle\n")
     if align is not None:
         parts.append("from drizzlepac.tweakreg import TweakReg\n")
-    parts += [
-        f"\nfiles = {_literal([str(f) for f in files])}\n",
-        f"\nparameters = {_literal(to_dict(reduce, align))}\n\n",
-    ]
+    named, aligned = _files(files, align_files, align)
+    parts += [named, f"\nparameters = {_literal(to_dict(reduce, align))}\n\n"]
     if align is not None:
+        keywords = "parameters['tweakreg']"
+        if reduce is not None and not align.updatehdr:
+            keywords = f"{{**{keywords}, 'updatehdr': True}}"
         parts.append(
-            "TweakReg(\n    files,\n    configobj='defaults',\n    imagefindcfg=parameters['imagefindcfg'],\n"
-            "    refimagefindcfg=parameters['refimagefindcfg'],\n    **parameters['tweakreg'],\n)\n"
+            f"TweakReg(\n    {aligned},\n    configobj='defaults',\n"
+            "    imagefindcfg=parameters['imagefindcfg'],\n"
+            f"    refimagefindcfg=parameters['refimagefindcfg'],\n    **{keywords},\n)\n"
         )
     if reduce is not None:
         parts.append("AstroDrizzle(files, configobj='defaults', **parameters['astrodrizzle'])\n")
@@ -166,31 +187,44 @@ def drizzlepac_script(
 
 
 def drizzlewb_script(
-    files: Sequence[str],
+    files: Sequence[str] | None,
     reduce: ReduceParameters | None = None,
     align: AlignParameters | None = None,
     *,
+    align_files: Sequence[str] | None = None,
     decisions: Sequence[str] = (),
 ) -> str:
     """Write the Python script that does the same in drizzlewb, without a screen; see `drizzlepac_script`."""
     head = [f"Made by drizzlewb {__version__}."]
     if decisions:
         head += ["What parameters alone do not reproduce (a record does):", *(f"- {d}" for d in decisions)]
+    named, aligned = _files(files, align_files, align)
     parts = [
         _comment(head),
+        "\nimport sys\n" if files is None else "",
         "\nimport drizzlewb as dw\nfrom drizzlewb.parameters.exchange import from_dict\n",
-        f"\nfiles = {_literal([str(f) for f in files])}\n",
+        named,
         f"\nparameters = {_literal(to_dict(reduce, align))}\n\n",
-        "chosen = from_dict(parameters)\nexposures = dw.read_exposures(files)\n",
+        "chosen = from_dict(parameters)\n",
     ]
-    if align is not None:
+    if align is None:
+        parts.append("exposures = dw.read_exposures(files)\n")
+    else:
+        several = ", mixed_detectors=True" if aligned != "files" else ""
         parts.append(
-            "solution = dw.align(exposures, parameters=chosen.align)\nexposures = solution.exposures\n"
+            f"solution = dw.align(dw.read_exposures({aligned}{several}), parameters=chosen.align)\n"
+            "exposures = solution.exposures\n"
         )
         if align.updatehdr:
             parts.append("solution.apply()\n")
+        if aligned != "files":
+            parts.append(
+                "combined = {e.rootname for e in dw.read_exposures(files)}\n"
+                "exposures = [e for e in exposures if e.rootname in combined]\n"
+            )
     if reduce is not None:
-        parts.append("product = dw.reduce(exposures, parameters=chosen.reduce)\n")
+        name = "" if reduce["output"] else ", output='final'"  # DrizzlePac's name where none is given
+        parts.append(f"product = dw.reduce(exposures, parameters=chosen.reduce{name})\n")
     return "".join(parts)
 
 

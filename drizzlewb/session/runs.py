@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drizzlewb.errors import Cancelled, DataError, DrizzlewbError, ParameterError
-from drizzlewb.exposure import Exposure
 from drizzlewb.grid import Region
 from drizzlewb.reduction.engine import Reduction
 from drizzlewb.reduction.prepass import PrePass
@@ -212,10 +211,10 @@ class Runs(Known):
             keys.grid,
             session.cache.arrays,
             session.cache.product_folder(keys.steps["product"]),
-            self._decisions(plan.members, exposures),
+            self.decisions(plan.members),
         )
 
-    def _decisions(self, members: Sequence[str], exposures: Sequence[Exposure]) -> dict[str, Any]:
+    def decisions(self, members: Sequence[str]) -> dict[str, Any]:
         """What was decided by hand and bears on a product, for its record."""
         state = self.session.state
         decisions: dict[str, Any] = {}

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from drizzlewb.errors import DataError
+from drizzlewb.errors import DataError, ParameterError
 from drizzlewb.parameters.exchange import to_dict
 from drizzlewb.products.headers import activate, revert_file
 from drizzlewb.products.history import wcs_history
 from drizzlewb.products.inputs_update import check_inputs
+from drizzlewb.reduction.exporting import Source, decision_words, export, wcs_words
 from drizzlewb.reduction.run import update_inputs
 from drizzlewb.session.editing import Editing
 from drizzlewb.session.files import deliver
@@ -74,6 +75,50 @@ class UserFiles(Editing):
     def to_dict(self, product: str | None = None) -> dict[str, dict[str, Any]]:
         """Five-key dict of a product and the alignment; see `drizzlewb.parameters.exchange.to_dict`."""
         return to_dict(self.runs.effective(self.product_name(product)), self.alignment_parameters)
+
+    def export(self, to: str, product: str | None = None, *, what: str = "") -> dict[str, str]:
+        """Parameters of a product and the alignment as texts; nothing is written.
+
+        Parameters
+        ----------
+        to : str
+            'json', 'python' (a script for drizzlewb), 'drizzlepac' (a script for DrizzlePac) or 'cfg'.
+        product : str, optional
+            Default, the selected or the only one.
+        what : str
+            'align', 'reduce' or 'both'. Default, 'both'; but a script that would align is made only if an
+            alignment was accepted.
+
+        Returns
+        -------
+        dict of str to str
+            File name to text; `drizzlewb.reduction.exporting.write_texts` brings them to a folder.
+
+        Raises
+        ------
+        ParameterError
+            DrizzlePac lacks what a parameter says; or an unknown `to` or `what`.
+        """
+        with self.lock:
+            plan, accepted = self.state.product(self.product_name(product)), self.state.alignment.accepted
+            if not what:
+                what = "reduce" if to in ("python", "drizzlepac") and accepted is None else "both"
+            if what not in ("align", "reduce", "both"):
+                msg = (
+                    f"There is no part {what!r} of the parameters to export: expected align, reduce or both."
+                )
+                raise ParameterError(msg)
+            reduce = self.runs.effective(plan.name) if what != "align" else None
+            align = self.alignment_parameters if what != "reduce" else None
+            stack, aligned = self.derived.stack(plan), self.derived.members()
+            said = decision_words(self.runs.decisions(plan.members)) if reduce is not None else []
+            if align is None:
+                said = [*wcs_words((e.wcsname, e.rootname) for e in stack), *said]
+            files, align_files = (tuple(e.path for e in group) for group in (stack, aligned))
+            if reduce is None:
+                files = align_files
+            source = Source(reduce, align, files, align_files, tuple(said))
+        return export(source, to, stem=plan.stem if reduce is not None else "alignment")
 
     def apply_alignment(self, folder: str | Path | None = None, **keywords: Any) -> list[Any]:
         """Write the alignment into the headers of the files; see `AlignedSolution.apply`."""

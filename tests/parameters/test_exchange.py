@@ -222,7 +222,9 @@ def stub_peer(monkeypatch):
 
 def test_the_script_for_drizzlepac_runs(tmp_path, stub_peer):
     p, a = ReduceParameters.from_keywords(final_scale=0.03, resetbits=64), AlignParameters()
-    script = drizzlepac_script(["a_flc.fits", "it's.fits"], p, a, decisions=["star 3 rejected\nimport os"])
+    script = drizzlepac_script(
+        ["a_flc.fits", "it's.fits"], p, a, decisions=["by hand: star 3 rejected\nimport os"]
+    )
     (tmp_path / "s.py").write_text(script)
     runpy.run_path(str(tmp_path / "s.py"))
     d = ex.to_dict(p, a)
@@ -234,7 +236,8 @@ def test_the_script_for_drizzlepac_runs(tmp_path, stub_peer):
                 "configobj": "defaults",
                 "imagefindcfg": d["imagefindcfg"],
                 "refimagefindcfg": d["refimagefindcfg"],
-                **d["tweakreg"],
+                # AstroDrizzle finds the fitted WCS in the files only.
+                **{**d["tweakreg"], "updatehdr": True},
             },
         ),
         ("AstroDrizzle", ["a_flc.fits", "it's.fits"], {"configobj": "defaults", **d["astrodrizzle"]}),
@@ -244,6 +247,32 @@ def test_the_script_for_drizzlepac_runs(tmp_path, stub_peer):
     assert "cannot reproduce" in comment[0]
     assert any("by hand: star 3 rejected" in line for line in comment)
     assert any("64 is cleared in memory" in line for line in comment)
+    assert any("updatehdr is set to True" in line for line in comment)
+
+
+def test_the_alignment_alone_writes_only_if_it_says_so(tmp_path, stub_peer):
+    (tmp_path / "s.py").write_text(drizzlepac_script(["a.fits"], None, AlignParameters()))
+    runpy.run_path(str(tmp_path / "s.py"))
+    assert [(name, keywords["updatehdr"]) for name, _, keywords in stub_peer] == [("TweakReg", False)]
+
+
+def test_more_files_are_aligned_than_combined(tmp_path, stub_peer):
+    both = {"reduce": ReduceParameters(), "align": AlignParameters(), "align_files": ["a.fits", "b.fits"]}
+    (tmp_path / "s.py").write_text(drizzlepac_script(["a.fits"], **both))
+    runpy.run_path(str(tmp_path / "s.py"))
+    assert [(name, files) for name, files, _ in stub_peer] == [
+        ("TweakReg", ["a.fits", "b.fits"]),
+        ("AstroDrizzle", ["a.fits"]),
+    ]
+    found = from_script(drizzlewb_script(["a.fits"], **both))
+    assert (found.reduce, found.align) == (ReduceParameters(), AlignParameters())
+
+
+def test_files_of_the_command_line(tmp_path, stub_peer, monkeypatch):
+    (tmp_path / "s.py").write_text(drizzlepac_script(None, ReduceParameters()))
+    monkeypatch.setattr(sys, "argv", ["s.py", "c.fits", "d.fits"])
+    runpy.run_path(str(tmp_path / "s.py"))
+    assert [files for _, files, _ in stub_peer] == [["c.fits", "d.fits"]]
 
 
 def test_what_is_not_reproduced_follows_the_parameters():
@@ -354,4 +383,6 @@ def test_the_scripts_are_formatted_source():
     script = drizzlewb_script(["a.fits"], ReduceParameters(), AlignParameters.from_keywords(updatehdr=True))
     ast.parse(script)
     assert "solution.apply()" in script
-    assert "dw.reduce(exposures, parameters=chosen.reduce)" in script
+    assert "dw.reduce(exposures, parameters=chosen.reduce, output='final')" in script
+    named = drizzlewb_script(["a.fits"], ReduceParameters.from_keywords(output="F606W"))
+    assert "dw.reduce(exposures, parameters=chosen.reduce)" in named
