@@ -72,6 +72,10 @@ class Frame:
         values = np.concatenate(parts) if parts else np.empty(0, np.float32)
         return values[np.isfinite(values)]
 
+    def binned(self, box: Region, most: int) -> tuple[NDArray[np.float32], int]:
+        """Pixels of a box averaged over square blocks, at most `most` along a side; the blocks' side, px."""
+        return binned(np.ascontiguousarray(self.read(box), np.float32), most)
+
     def value(self, x: float, y: float) -> float:
         """Value of the pixel that holds a point; NaN outside."""
         i, j = round(x), round(y)

@@ -53,6 +53,8 @@ class ImageView(W.VBox):
         Pixels along a side that are sent at rest, at most 2048.
     background : bool
         Render in a thread of its own; False renders at once, for tests and reports.
+    scales : (Scale, Scale), optional
+        x and y of another view, so that both are zoomed and panned as one.
 
     Attributes
     ----------
@@ -84,6 +86,7 @@ class ImageView(W.VBox):
         tools: bool = True,
         rest_px: int = REST_PX,
         background: bool = True,
+        scales: tuple[bq.LinearScale, bq.LinearScale] | None = None,
     ) -> None:
         self._worker = Worker("drizzlewb-view", newest_wins=True) if background else None
         self._sample: NDArray[np.float32] = np.empty(0, np.float32)
@@ -94,7 +97,7 @@ class ImageView(W.VBox):
         self.rest_px = min(rest_px, MOST_PX)
         self.moving = False
 
-        self.x, self.y = bq.LinearScale(min=0.0, max=1.0), bq.LinearScale(min=0.0, max=1.0)
+        self.x, self.y = scales or (bq.LinearScale(min=0.0, max=1.0), bq.LinearScale(min=0.0, max=1.0))
         self._picture = W.Image(value=_blank(), format="jpeg")
         self._image = bq.Image(image=self._picture, x=[0, 1], y=[0, 1], scales={"x": self.x, "y": self.y})
         axes = [
@@ -297,7 +300,7 @@ class ImageView(W.VBox):
         if self.frame is None or box.empty:
             return np.zeros((1, 1, 3), np.uint8), box
         most = most_px or (DRAG_PX if self.moving else self.rest_px)
-        image, step = binned(np.ascontiguousarray(self.frame.read(box), np.float32), most)
+        image, step = self.frame.binned(box, most)
         rgb = stretching.coloured(image, self.low, self.high, self.stretch, self.colour_map)
         tints = list(self._tints.values())
         if self.dq_bits and self.frame.dq is not None:
