@@ -309,7 +309,8 @@ class ImageView(W.VBox):
             words, _ = binned(np.ascontiguousarray(tint.words(box), np.uint16) & np.uint16(tint.bits), most)
             where = words != 0
             rgb[where] = (rgb[where] * (1 - _TINT) + np.array(tint.colour) * _TINT).astype(np.uint8)
-        return rgb, Region(box.y0, box.y0 + rgb.shape[0] * step, box.x0, box.x0 + rgb.shape[1] * step)
+        ny, nx = round(rgb.shape[0] * step), round(rgb.shape[1] * step)
+        return rgb, Region(box.y0, box.y0 + ny, box.x0, box.x0 + nx)
 
     def render(self) -> None:
         """Render what is in view, now."""
