@@ -23,7 +23,7 @@ from drizzlewb.views import stretch as stretching
 from drizzlewb.views.frames import Frame, binned
 from drizzlewb.views.style import COLOURS, escape
 
-__all__ = ["DRAG_PX", "REST_PX", "ImageView"]
+__all__ = ["DRAG_PX", "REST_PX", "ImageView", "put_picture"]
 
 log = logging.getLogger(__name__)
 
@@ -317,11 +317,9 @@ class ImageView(W.VBox):
         rgb, box = self.picture()
         if box.empty:
             return
-        self._picture.value = stretching.jpeg(rgb, 80 if self.moving else 92)
-        x, y = [box.x0 - 0.5, box.x1 - 0.5], [box.y0 - 0.5, box.y1 - 0.5]
-        if list(self._image.x) != x or list(self._image.y) != y:
-            with self._image.hold_sync():
-                self._image.x, self._image.y = x, y
+        self._picture = put_picture(
+            self._image, rgb, 80 if self.moving else 92, (box.x0, box.x1), (box.y0, box.y1)
+        )
 
     # ---------------------------------------------------------------- tools
     def _tools(self) -> W.HBox:
@@ -448,6 +446,21 @@ class ImageView(W.VBox):
         if names:
             parts.append("DQ: " + ", ".join(names))
         return "&nbsp; ".join(escape(part) for part in parts)
+
+
+def put_picture(
+    mark: bq.Image, rgb: NDArray[np.uint8], quality: int, x: tuple[float, float], y: tuple[float, float]
+) -> W.Image:
+    """Give an image mark another picture, of the pixels from ``x[0]`` to before ``x[1]``, and so for y.
+
+    bqplot draws a picture when it is another widget; new bytes in the old one would not be seen.
+    """
+    old, new = mark.image, W.Image(value=stretching.jpeg(rgb, quality), format="jpeg")
+    with mark.hold_sync():
+        mark.image = new
+        mark.x, mark.y = [x[0] - 0.5, x[1] - 0.5], [y[0] - 0.5, y[1] - 0.5]
+    old.close()
+    return new
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:
