@@ -40,7 +40,7 @@ class ComparePanel(Panel):
         self._quiet = False
         self.chosen = W.SelectMultiple(
             rows=14,
-            layout=W.Layout(width="100%"),
+            layout=W.Layout(width="auto"),
             tooltip="hold Ctrl or Shift to choose several",
         )
         self.wcs = W.RadioButtons(
@@ -65,7 +65,7 @@ class ComparePanel(Panel):
         self.wcs.observe(lambda _: self._choice_changed(), "value")
         self.view = CompareView(size_px=600)
         self._empty = W.HTML(
-            '<span class="dwb-soft">Choose two to twelve frames in the list, then press <b>Compare</b>.</span>'
+            '<span class="dwb-soft">Choose two to twelve frames, then press <b>Compare</b>.</span>'
         )
         self.view.layout.display = "none"
         left = W.VBox(
@@ -104,7 +104,7 @@ class ComparePanel(Panel):
         }
         self.wcs_why.value = told.get(self.wcs.value, "")
         self._enable()
-        # A preview or a product that was made again is shown again; what was chosen since waits for the button.
+        # What was made again is shown again; another choice waits for the button.
         if (
             self._shown
             and self._shown[0] == (self.chosen.value, self.wcs.value)

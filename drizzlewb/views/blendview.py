@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from drizzlewb.grid import Region
 from drizzlewb.views import blending
 from drizzlewb.views import stretch as stretching
-from drizzlewb.views.image import DRAG_PX, ImageView
+from drizzlewb.views.image import DRAG_PX, ImageView, put_picture
 from drizzlewb.views.matched import Matched
 
 __all__ = ["MODES", "BlendView"]
@@ -90,7 +90,8 @@ class BlendView(ImageView):
             last = max(len(frames) - 1, 0)
             self.index, self.first = min(self.index, last), min(self.first, last)
             self.second = min(self.second, last) if self.second != self.first else min(1, last)
-            self.channels = tuple(min(c, last) for c in self.channels)
+            if frames:
+                self.channels = tuple(min(c, last) for c in self.channels)
         self._arrange()
         if frames:
             self.show(frames[reference], keep_view=keep_view)
@@ -226,13 +227,8 @@ class BlendView(ImageView):
             if self.visible != box or number != len(self._stack):
                 return  # the view has moved on: it is rendered again
             rgb, step = self._shades(k, box, DRAG_PX if self.moving else self.rest_px)
-            mark = self._stack[k]
-            mark.image.value = stretching.jpeg(rgb, 90)
-            x = [box.x0 - 0.5, box.x0 - 0.5 + rgb.shape[1] * step]
-            y = [box.y0 - 0.5, box.y0 - 0.5 + rgb.shape[0] * step]
-            if list(mark.x) != x or list(mark.y) != y:
-                with mark.hold_sync():
-                    mark.x, mark.y = x, y
+            ny, nx = (n * step for n in rgb.shape[:2])
+            put_picture(self._stack[k], rgb, 90, (box.x0, box.x0 + nx), (box.y0, box.y0 + ny))
 
     def close(self) -> None:
         """Stop."""

@@ -29,7 +29,7 @@ _HELP = {
     "swipe": "The second at the left of the line, the first at its right.",
     "red/cyan": "Stars that lie on each other are white; shifted ones have a red and a cyan edge.",
     "RGB": "Red for the longer wavelength; each channel is balanced by its own limits unless locked.",
-    "difference": "White is zero. Stars that are black-and-white pairs are misaligned.",
+    "difference": "White is zero. A star that is a pair of red and blue is misaligned.",
 }
 _NONE = [("–", 0), ("– ", 1)]
 
@@ -46,12 +46,15 @@ class Controls(W.VBox):
 
     def __init__(self, view: Any, blend: BlendView) -> None:
         self.blend = blend
+        self._number = 0
+        self._several = False
         self.modes = W.ToggleButtons(
-            options=MODES, tooltip="how the frames are shown", style={"button_width": "auto"}
+            options=MODES, tooltips=[_HELP[m] for m in MODES], style={"button_width": "auto"}
         )
         tr.link((view, "mode"), (self.modes, "value"))
         self.matching = _menu(view, "match", MATCHES, "match by", "lay frames onto each other, by what")
         self.referring = _menu(view, "reference", _NONE, "grid of", "frame whose grid and limits others take")
+        self.matching.observe(lambda _: self.show_chips(self._several), "value")
         chips = [("chip 1", 0), ("chip 2", 1)]
         self.parting = _menu(view, "part", chips, "", "chip shown when matched by pixel")
         words = [("reads values", "read"), ("cuts a star", "star"), ("cuts between two clicks", "line")]
@@ -75,6 +78,11 @@ class Controls(W.VBox):
             row.layout.display = "" if name in _NEEDS.get(mode, ()) else "none"
         self.help.value = _HELP[mode]
 
+    def show_chips(self, several: bool) -> None:
+        """Let a chip be chosen, where frames are matched by pixel and have several."""
+        self._several = several
+        self.parting.layout.display = "" if several and self.matching.value == "pixel" else "none"
+
     def offer(self, names: list[tuple[str, int]], parts: int) -> None:
         """Offer these frames in all menus, and as many chips; what was chosen stays if it can."""
         blend = self.blend
@@ -84,7 +92,11 @@ class Controls(W.VBox):
         first = min(blend.first, last)
         second = min(blend.second, last)
         second = second if second != first else int(first == 0)
-        channels = tuple(min(c, last) for c in blend.channels)
+        # The list is mostly in order of filters: the last in red, the first in blue.
+        new = len(names) != self._number
+        self._number = len(names)
+        middle = 1 if len(names) == 3 else -1
+        channels = (last, middle, 0) if new else tuple(min(c, last) for c in blend.channels)
         pairs = (
             (self.referring, min(reference, last)),
             (self.choices["first"], first),
@@ -100,7 +112,7 @@ class Controls(W.VBox):
         self.slider.max = max(len(names) - 1, 1)
         self.parting.options = [(f"chip {k + 1}", k) for k in range(max(parts, 2))]
         self.parting.value = min(part, max(parts, 2) - 1)
-        self.parting.layout.display = "" if parts > 1 else "none"
+        self.show_chips(parts > 1)
 
     # ---------------------------------------------------------------- rows
     def _steps(self, view: Any) -> W.HBox:
