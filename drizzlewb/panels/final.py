@@ -51,7 +51,7 @@ class FinalPanel(Panel):
                 ),
                 "More": ("final_wt_scl", "final_maskval", "build", "context"),
             },
-            send=self._send,
+            send=self._take,
             sliders={"final_pixfrac": (0.0, 1.0, 0.01)},
         )  # fmt: skip
         self.reference = W.Dropdown(
@@ -62,7 +62,7 @@ class FinalPanel(Panel):
         self.reference.observe(lambda change: self._refer(change["new"]), "value")
         self.north = self.action(
             "North up",
-            lambda: self._send_all({"final_wcs": True, "final_rot": 0.0}),
+            lambda: self._take_all({"final_wcs": True, "final_rot": 0.0}),
             lambda: f"session.set({self.product_code()}, final_wcs=True, final_rot=0)",
             icon="arrow-up",
             tooltip="turn the output so that north is up and east is left",
@@ -154,7 +154,7 @@ class FinalPanel(Panel):
         return self.pages
 
     # ---------------------------------------------------------------- what the buttons do
-    def _send(self, name: str, value: Any, live: bool) -> None:
+    def _take(self, name: str, value: Any, live: bool) -> None:
         self.session.set(self.product, {name: value}, live=live)
         self._moving = live
         if live:
@@ -162,7 +162,7 @@ class FinalPanel(Panel):
         if self.live.value:
             self._preview()
 
-    def _send_all(self, values: dict[str, Any]) -> None:
+    def _take_all(self, values: dict[str, Any]) -> None:
         self.session.set(self.product, values)
         if self.live.value:
             self._preview()
@@ -172,7 +172,7 @@ class FinalPanel(Panel):
             return
         if name != self.session.parameters(self.product).final_grid.final_refimage:
             code = f"session.set({self.product_code()}, final_refimage={name!r})"
-            self.attempt(lambda: self._send_all({"final_refimage": name}), code)
+            self.attempt(lambda: self._take_all({"final_refimage": name}), code)
 
     def _preview(self) -> Any:
         """Preview the region that is shown; where the grid has changed, the same place of the sky."""
