@@ -10,12 +10,13 @@ import ipywidgets as W
 from drizzlewb.panels.base import Messages, Panel
 from drizzlewb.panels.final import FinalPanel
 from drizzlewb.panels.sky import SkyPanel
+from drizzlewb.panels.weights import WeightsPanel
 from drizzlewb.session import Session
 from drizzlewb.views.style import STATE_SIGNS, escape, style_sheet
 
 __all__ = ["PANELS", "Workbench"]
 
-PANELS: tuple[type[Panel], ...] = (SkyPanel, FinalPanel)
+PANELS: tuple[type[Panel], ...] = (SkyPanel, FinalPanel, WeightsPanel)
 """Panels in the order of the work."""
 
 _WORST = ("failed", "running", "stale", "empty", "done", "off")

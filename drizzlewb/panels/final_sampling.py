@@ -67,8 +67,8 @@ class SamplingPage(W.VBox):
             ("┅", COLOURS["grey"], f"rule: below {RULE}"),
         )
         scale = W.HTML(
-            '<span class="dwb-help">Maps: pale is low, dark is high (rms/median up to 0.4, holes up to 2 %, '
-            "R up to 3); the cross is the present choice. There is no single metric: look at evenness, holes, "
+            '<span class="dwb-help">Maps: pale is low, dark is high (rms/median up to 0.4, holes up to '
+            "2 %, R up to 3); the cross is the present choice. There is no single metric: look at evenness, holes, "
             "width and noise together.</span>"
         )
         super().__init__(
@@ -148,7 +148,8 @@ class SamplingPage(W.VBox):
             return
         rows = "".join(
             f"<tr><td class=n>{m.pixfrac:.2f}</td><td class=n>{m.rms_over_median:.3f}</td>"
-            f"<td class=n>{100 * m.holes:.2f}</td><td class=n>{m.fwhm_arcsec:.4f}</td><td class=n>{m.stars}</td>"
+            f"<td class=n>{100 * m.holes:.2f}</td><td class=n>{m.fwhm_arcsec:.4f}</td>"
+            f"<td class=n>{m.stars}</td>"
             f"<td class=n>{m.noise_pixel:.4g}</td><td class=n>{m.factor:.2f} ± {m.factor_error:.2f}</td>"
             f"<td class=n>{m.noise_pixel * m.factor:.4g}</td></tr>"
             for m in sweep
