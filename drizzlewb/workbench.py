@@ -10,7 +10,9 @@ import ipywidgets as W
 from drizzlewb.panels.alignment import AlignmentPanel
 from drizzlewb.panels.base import Messages, Panel
 from drizzlewb.panels.compare import ComparePanel
+from drizzlewb.panels.final import FinalPanel
 from drizzlewb.panels.sky import SkyPanel
+from drizzlewb.panels.weights import WeightsPanel
 from drizzlewb.session import Session
 from drizzlewb.views.style import STATE_SIGNS, escape, style_sheet
 
@@ -19,7 +21,9 @@ __all__ = ["PANELS", "Workbench"]
 PANELS: tuple[type[Panel], ...] = (
     AlignmentPanel,
     SkyPanel,
+    WeightsPanel,
     ComparePanel,
+    FinalPanel,
 )
 """Panels in the order of the work."""
 

@@ -39,7 +39,7 @@ from drizzlewb.reduction.schedule import Cancel, Progress, no_progress
 from drizzlewb.steps.final import Tile
 from drizzlewb.steps.prepared import PreparedChip
 
-__all__ = ["Cutout", "preview", "reduce", "update_inputs"]
+__all__ = ["Cutout", "planned_bytes", "preview", "reduce", "update_inputs"]
 
 log = logging.getLogger(__name__)
 
@@ -210,15 +210,26 @@ def update_inputs(reduction: Reduction) -> list[str]:
 
 def product_bytes(reduction: Reduction) -> int:
     """Bytes of the product's images and of the scratch files beneath them, before any work."""
-    ny, nx = reduction.final_grid.shape
-    chips = sum(len(e.chips) for e in reduction.exposures)
-    planes = 1 + (chips - 1) // 32 if reduction.parameters.general.context else 0
+    return sum(
+        planned_bytes(
+            reduction.exposures, reduction.parameters, reduction.final_grid, reduction.separate_grid
+        )
+    )
+
+
+def planned_bytes(
+    exposures: Sequence[Exposure], parameters: ReduceParameters, final: OutputGrid, separate: OutputGrid
+) -> tuple[int, int]:
+    """Bytes of the images of a product, and of the scratch files beneath them, before any work."""
+    ny, nx = final.shape
+    chips = sum(len(e.chips) for e in exposures)
+    planes = 1 + (chips - 1) // 32 if parameters.general.context else 0
     scratch = 0
-    if reduction.parameters.cosmicray.driz_cr:
-        scratch = 4 * int(np.prod(reduction.separate_grid.shape))
-        scratch += sum(c.shape[0] * c.shape[1] for e in reduction.exposures for c in e.chips)
-    images = 4 * ny * nx * (2 + planes) if reduction.parameters.final.driz_combine else 0
-    return images + scratch
+    if parameters.cosmicray.driz_cr:
+        scratch = 4 * int(np.prod(separate.shape))
+        scratch += sum(c.shape[0] * c.shape[1] for e in exposures for c in e.chips)
+    images = 4 * ny * nx * (2 + planes) if parameters.final.driz_combine else 0
+    return images, scratch
 
 
 def peak_memory_mb() -> float | None:

@@ -240,6 +240,7 @@ class Runs(Known):
             return dataclasses.replace(job, prepass=self._prepasses.get(_prepass_key(job, keys)))
 
     def keep_prepass(self, job: ProductJob, keys: ProductKeys, reduction: Reduction) -> None:
+        """Keep the pre-pass of a reduction for the next one."""
         prepass = reduction.prepare()
         with self.session.lock:
             key = _prepass_key(job, keys)

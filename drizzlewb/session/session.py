@@ -24,6 +24,7 @@ from drizzlewb.session.cache import Cache
 from drizzlewb.session.derived import Derived, StepStatus
 from drizzlewb.session.history import Change, History
 from drizzlewb.session.making import Makers
+from drizzlewb.session.planned import Planned, planned
 from drizzlewb.session.runs import Runs
 from drizzlewb.session.state import ProductPlan, Selection, State, first_plans
 from drizzlewb.session.trials import Trials
@@ -273,6 +274,17 @@ class Session(UserFiles):
             Output pixels, instead of `center` and `size`.
         """
         return self.runs.preview(self.product_name(product), center, size, region)
+
+    def plan(self, product: str | None = None) -> Planned:
+        """Output grid of a product, and what it takes on the disk, before any work.
+
+        Raises
+        ------
+        DataError, ParameterError
+            The product cannot be made with these parameters.
+        """
+        with self.lock:
+            return planned(self.runs, self.product_name(product))
 
     def cancel(self) -> None:
         """Stop all work; the session stays as it was before."""
