@@ -10,6 +10,7 @@ import ipywidgets as W
 from drizzlewb.panels.alignment import AlignmentPanel
 from drizzlewb.panels.base import Messages, Panel
 from drizzlewb.panels.compare import ComparePanel
+from drizzlewb.panels.export import ExportPanel
 from drizzlewb.panels.sky import SkyPanel
 from drizzlewb.session import Session
 from drizzlewb.views.style import STATE_SIGNS, escape, style_sheet
@@ -20,6 +21,7 @@ PANELS: tuple[type[Panel], ...] = (
     AlignmentPanel,
     SkyPanel,
     ComparePanel,
+    ExportPanel,
 )
 """Panels in the order of the work."""
 
