@@ -11,6 +11,7 @@ from drizzlewb.panels.alignment import AlignmentPanel
 from drizzlewb.panels.base import Messages, Panel
 from drizzlewb.panels.compare import ComparePanel
 from drizzlewb.panels.final import FinalPanel
+from drizzlewb.panels.export import ExportPanel
 from drizzlewb.panels.sky import SkyPanel
 from drizzlewb.panels.weights import WeightsPanel
 from drizzlewb.session import Session
@@ -23,6 +24,8 @@ PANELS: tuple[type[Panel], ...] = (
     SkyPanel,
     WeightsPanel,
     ComparePanel,
+PANELS: tuple[type[Panel], ...] = (
+    ExportPanel,
     FinalPanel,
 )
 """Panels in the order of the work."""

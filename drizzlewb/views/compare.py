@@ -135,11 +135,8 @@ class CompareView(W.VBox):
             self.why.value = f'<span class="dwb-why">{escape(error)}</span>'
             return
         self.blend.set_frames(self.frames, self.reference, keep_view=keep_view)
-        first, second = (
-            (self.items[k] for k in (self.blend.first, self.blend.second)) if self.items else (0, 0)
-        )
-        if self.items and not keep_view:
-            self.blend.factor = _ratio(first, second)
+        if not keep_view:
+            self._take_factor()
         self._make_tiles()
         self._mode_changed()
 

@@ -72,6 +72,7 @@ _CSS = """
 .dwb-why { color: var(--dwb-text); border-left: 3px solid #D55E00; padding-left: 6px; font-size: 12px; }
 .dwb-help { color: var(--dwb-soft); font-size: 12px; max-width: 560px; }
 .dwb-image image { image-rendering: pixelated; }
+.dwb-text textarea { font-family: var(--jp-code-font-family, monospace); font-size: 12px; white-space: pre; }
 .dwb-readout { font-family: var(--jp-code-font-family, monospace); font-size: 12px; min-height: 18px; }
 .dwb .bqplot text { fill: var(--dwb-text) !important; }
 .dwb .bqplot .mainheading { font-size: 13px !important; font-weight: 600; }
