@@ -98,7 +98,12 @@ def dither_phases(exposures: Sequence[Exposure], point: tuple[float, float] | No
 
 def _common_point(exposures: Sequence[Exposure]) -> tuple[float, float]:
     centres = np.array([_centre(chip) for e in exposures for chip in e.chips])
-    counts = np.array([sum(np.isfinite(_place(e, *c)[0]) for e in exposures) for c in centres])
+    counts = np.zeros(len(centres), int)
+    for exposure in exposures:
+        seen = np.zeros(len(centres), bool)
+        for chip in exposure.chips:
+            seen |= _inside(chip, *distortion.sky_to_pixel(chip.wcs, *centres.T))
+        counts += seen
     unit = _unit(centres)
     middle = unit.mean(axis=0)
     middle /= np.linalg.norm(middle)
@@ -116,10 +121,16 @@ def _centre(chip: Chip) -> tuple[float, float]:
 def _place(exposure: Exposure, ra: float, dec: float) -> tuple[float, float]:
     """Zero-based pixel of a point on the chip that sees it; NaN if none does."""
     for chip in exposure.chips:
-        x, y = (float(v) for v in distortion.sky_to_pixel(chip.wcs, ra, dec))
-        if -0.5 <= x < chip.shape[1] - 0.5 and -0.5 <= y < chip.shape[0] - 0.5:
-            return x, y
+        x, y = distortion.sky_to_pixel(chip.wcs, ra, dec)
+        if _inside(chip, x, y):
+            return float(x), float(y)
     return np.nan, np.nan
+
+
+def _inside(chip: Chip, x: Array, y: Array) -> NDArray[np.bool_]:
+    ny, nx = chip.shape
+    with np.errstate(invalid="ignore"):
+        return (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
 
 
 def _unit(sky: Array) -> Array:
