@@ -10,6 +10,7 @@ import ipywidgets as W
 from drizzlewb.panels.alignment import AlignmentPanel
 from drizzlewb.panels.base import Messages, Panel
 from drizzlewb.panels.compare import ComparePanel
+from drizzlewb.panels.exposures import ExposuresPanel
 from drizzlewb.panels.sky import SkyPanel
 from drizzlewb.session import Session
 from drizzlewb.views.style import STATE_SIGNS, escape, style_sheet
@@ -17,6 +18,7 @@ from drizzlewb.views.style import STATE_SIGNS, escape, style_sheet
 __all__ = ["PANELS", "Workbench"]
 
 PANELS: tuple[type[Panel], ...] = (
+    ExposuresPanel,
     AlignmentPanel,
     SkyPanel,
     ComparePanel,

@@ -14,6 +14,7 @@ from drizzlewb.views import figures
 from drizzlewb.views.frames import chip_frame
 from drizzlewb.views.image import ImageView
 from drizzlewb.views.style import COLOURS, escape
+from drizzlewb.views.tables import help_line, html_table
 
 __all__ = ["ChipPage", "DitherPage"]
 
@@ -35,6 +36,7 @@ class ChipPage(W.HBox):
         self._worker = Worker("drizzlewb-chip", newest_wins=True) if background else None
         self._counted: dict[Any, tuple[list[FlagCount], int]] = {}
         self._shown: Any = None
+        self._settling = False
         self._exposure: Exposure | None = None
         self.view = ImageView(size_px=480, background=background)
         self.chip = W.Dropdown(description="Chip", layout=W.Layout(width="260px"))
@@ -44,13 +46,15 @@ class ChipPage(W.HBox):
             rows=16, layout=W.Layout(width="330px"), tooltip="flags that are tinted red in the image"
         )
         self.flags.observe(lambda change: self._tint(change["new"]), "value")
-        help_ = W.HTML(
-            '<div class="dwb-help">Choose flags to tint their pixels red in the image (Ctrl or Shift for '
-            "several). A pixel can carry several flags. The bits that are usually taken as good are set by "
-            "<i>final_bits</i>: without 256 the cores of saturated stars become holes.</div>"
+        help_ = help_line(
+            "Choose flags to tint their pixels red in the image (Ctrl or Shift for several). A pixel can carry "
+            "several flags. The bits that are usually taken as good are set by final_bits: without 256 the "
+            "cores of saturated stars become holes."
         )
         right = W.VBox([self.chip, self.told, self.flags, help_], layout=W.Layout(flex="1 1 340px"))
-        super().__init__([self.view, right], layout=W.Layout(flex_flow="row wrap", gap="16px", width="100%"))
+        super().__init__(
+            [self.view, right], layout=W.Layout(flex_flow="row wrap", grid_gap="16px", width="100%")
+        )
 
     def show(self, exposure: Exposure | None) -> None:
         """Show an exposure, with masks drawn on it."""
@@ -60,24 +64,32 @@ class ChipPage(W.HBox):
         same = same and exposure.rootname == self._exposure.rootname  # type: ignore[union-attr]
         kept = self.chip.value if same else None
         self._exposure = exposure
-        options = [] if exposure is None else [(f"{c.chip} (SCI,{c.extver})", c.extver) for c in exposure.chips]
+        options = (
+            [] if exposure is None else [(f"{c.chip} (SCI,{c.extver})", c.extver) for c in exposure.chips]
+        )
         self._shown = None
-        with self.chip.hold_trait_notifications():
-            self.chip.options = options
+        self._settling = True
+        try:
+            if list(self.chip.options) != options:
+                self.chip.options = options
             if options:
                 self.chip.value = kept if kept in [v for _, v in options] else options[0][1]
+        finally:
+            self._settling = False
         self._show_chip()
 
     def _show_chip(self) -> None:
         exposure, extver = self._exposure, self.chip.value
-        if exposure is None or extver is None or self._shown == (id(exposure), extver):
+        if self._settling or exposure is None or extver is None or self._shown == (id(exposure), extver):
             return
         self._shown = (id(exposure), extver)
         self.told.value = '<span class="dwb-soft">Counting …</span>'
         if self._worker is None:
             self._load(exposure, extver, lambda: False)
         else:
-            self._worker.submit(Handle("look", "chip", (), lambda h: self._load(exposure, extver, h.cancelled)))
+            self._worker.submit(
+                Handle("look", "chip", (), lambda h: self._load(exposure, extver, h.cancelled))
+            )
 
     def _load(self, exposure: Exposure, extver: int, cancelled: Any) -> None:
         chip = next(c for c in exposure.chips if c.extver == extver)
@@ -130,20 +142,25 @@ class DitherPage(W.HBox):
             axis.scale.min, axis.scale.max = 0.0, 1.0
         self.figure.padding_x = self.figure.padding_y = 0.0
         figures.lines(
-            self.figure, [0.5, 0.5, np.nan, 0, 1], [0, 1, np.nan, 0.5, 0.5], colour=COLOURS["grey"], dashed=True
+            self.figure,
+            [0.5, 0.5, np.nan, 0, 1],
+            [0, 1, np.nan, 0.5, 0.5],
+            colour=COLOURS["grey"],
+            dashed=True,
         )
         self.points = figures.points(self.figure, colour=COLOURS["blue"], size=90)
         self.told = W.HTML()
         self.table = W.HTML()
-        help_ = W.HTML(
-            '<div class="dwb-help">Where the pixels of each exposure fall on one point of the sky, relative to '
-            "the first. Phases spread evenly over the square sample the image more finely than the detector "
-            "does, so that a smaller output pixel pays; phases that fall together only repair bad pixels. Two "
-            "exposures at (0, 0) and (0.5, 0.5), or four at the corners of half-pixel steps, are the classic "
-            "patterns.</div>"
+        help_ = help_line(
+            "Where the pixels of each exposure fall on one point of the sky, relative to the first. Phases "
+            "spread evenly over the square sample the sky more finely than the detector does, so that a "
+            "smaller output pixel pays; phases that fall together only repair bad pixels. Two exposures at "
+            "(0, 0) and (0.5, 0.5), or four at the corners of half-pixel steps, are the classic patterns."
         )
         right = W.VBox([self.told, self.table, help_], layout=W.Layout(flex="1 1 340px"))
-        super().__init__([self.figure, right], layout=W.Layout(flex_flow="row wrap", gap="16px", width="100%"))
+        super().__init__(
+            [self.figure, right], layout=W.Layout(flex_flow="row wrap", grid_gap="16px", width="100%")
+        )
 
     def show(self, product: str) -> None:
         """Show a product; '' for none."""
@@ -168,18 +185,13 @@ class DitherPage(W.HBox):
             f"<span>{escape(product)}: {total} exposures at {distinct} different phases (those within 0.1 px "
             f"count as one), at RA {phases.ra:.5f}, Dec {phases.dec:.5f} deg.{lost}</span>"
         )
-        rows = "".join(
-            f"<tr><td class=n>{n}</td><td>{escape(name)}</td>"
-            + "".join(f"<td class=n>{_number(v, f)}</td>" for v, f in ((dx, "+.2f"), (dy, "+.2f"), (x, ".2f"), (y, ".2f")))
-            + "</tr>"
-            for n, name, dx, dy, x, y in zip(
-                number, phases.names, phases.dx, phases.dy, phases.x, phases.y, strict=True
-            )
-        )
-        self.table.value = (
-            '<div class="dwb-scroll" style="max-height:280px"><table><tr><th class=n>no.</th><th>root name</th>'
-            "<th class=n>dx (px)</th><th class=n>dy (px)</th><th class=n>phase x</th><th class=n>phase y</th>"
-            f"</tr>{rows}</table></div>"
+        values = zip(number, phases.names, phases.dx, phases.dy, phases.x, phases.y, strict=True)
+        self.table.value = html_table(
+            ("no.>", "root name", "dx (px)>", "dy (px)>", "phase x>", "phase y>"),
+            [
+                (n, name, _number(dx, "+.2f"), _number(dy, "+.2f"), _number(x, ".2f"), _number(y, ".2f"))
+                for n, name, dx, dy, x, y in values
+            ],
         )
 
 

@@ -18,7 +18,9 @@ _COLUMNS = (
     ("WCS name", "minmax(160px, 1fr)"),
     ("products", "minmax(90px, 1fr)"),
 )
-_GRID = "display:grid;column-gap:10px;line-height:28px;grid-template-columns:" + " ".join(w for _, w in _COLUMNS)
+_GRID = "display:grid;column-gap:10px;line-height:28px;grid-template-columns:" + " ".join(
+    w for _, w in _COLUMNS
+)
 _CELL = "overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
 _LONGEST = 200
 
@@ -117,6 +119,7 @@ class ExposureTable(W.VBox):
             ", ".join(products) or "–",
         )
         cells = "".join(
-            f'<span style="{_CELL}" title="{escape(v[:_LONGEST])}">{escape(v[:_LONGEST])}</span>' for v in values
+            f'<span style="{_CELL}" title="{escape(v[:_LONGEST])}">{escape(v[:_LONGEST])}</span>'
+            for v in values
         )
         return f'<div style="{_GRID}">{cells}</div>'

@@ -1,6 +1,5 @@
 """What a sky view shows of a session: footprints, output grid, sources, the previewed region."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +9,10 @@ from numpy.typing import NDArray
 
 from drizzlewb import distortion
 from drizzlewb.errors import DrizzlewbError
-from drizzlewb.exposure import Exposure
 from drizzlewb.grid import OutputGrid, Region
 from drizzlewb.products.ds9_regions import mask_outlines
 from drizzlewb.session import Session
+from drizzlewb.session.regions import source_positions
 from drizzlewb.views.frames import Frame, array_frame, binned, on_grid
 
 __all__ = [
@@ -89,7 +88,7 @@ def sky_layers(session: Session, product: str = "") -> SkyLayers:
             exposures = session.exposures
         grid = _grid(session, name)
         shown = session.shown.get(name)
-        sources = _sources(session, exposures)
+        sources = source_positions(session, exposures, MOST_SOURCES)
     if not exposures:
         return SkyLayers()
     pairs = [(e.rootname, c) for e in exposures for c in e.chips]
@@ -116,21 +115,6 @@ def _grid(session: Session, name: str) -> OutputGrid | None:
         return session.derived.product(name).grid if name in session.state.names else None
     except DrizzlewbError:
         return None  # impossible parameters: the step bar says so
-
-
-def _sources(session: Session, exposures: Sequence[Exposure]) -> Array:
-    """Brightest sources of the alignment, by the WCS that the exposures have now."""
-    solution = session.solution
-    found = []
-    lists = {} if solution is None else {a.rootname: a.sources for a in solution.alignments}
-    own = [e for e in exposures if e.rootname in lists]
-    for exposure in own:
-        sources = lists[exposure.rootname]
-        order = np.argsort(-np.nan_to_num(sources.flux, nan=-np.inf))[: MOST_SOURCES // len(own)]
-        for number, chip in enumerate(exposure.chips):
-            mine = order[sources.chip[order] == number]
-            found.append(np.column_stack(distortion.pixel_to_sky(chip.wcs, sources.x[mine], sources.y[mine])))
-    return np.vstack(found) if found else np.empty((0, 2))
 
 
 def _region(grid: OutputGrid | None, selection: Any, cutout: Any) -> Array | None:
