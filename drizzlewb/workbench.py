@@ -12,6 +12,7 @@ from drizzlewb.panels.base import Messages, Panel
 from drizzlewb.panels.compare import ComparePanel
 from drizzlewb.panels.final import FinalPanel
 from drizzlewb.panels.export import ExportPanel
+from drizzlewb.panels.exposures import ExposuresPanel
 from drizzlewb.panels.sky import SkyPanel
 from drizzlewb.panels.weights import WeightsPanel
 from drizzlewb.session import Session
@@ -20,6 +21,7 @@ from drizzlewb.views.style import STATE_SIGNS, escape, style_sheet
 __all__ = ["PANELS", "Workbench"]
 
 PANELS: tuple[type[Panel], ...] = (
+    ExposuresPanel,
     AlignmentPanel,
     SkyPanel,
     WeightsPanel,
