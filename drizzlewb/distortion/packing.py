@@ -191,15 +191,18 @@ def _d2im_limits(packed, shape):
                 "other; at most 0.5 is believable. The D2IMARR extension is damaged."
             )
             raise DataError(msg)
-    # Third-order remainder of SIP's Taylor series in the D2IM shift, within a chip around the chip.
+    # Third-order remainder of SIP's Taylor series in the D2IM shifts, within a chip around the chip.
     reach = np.abs(packed.sip_ref) + 2.0 * np.array([shape[1], shape[0]], np.float64)
     n = packed.sip_a.shape[0] - 1
     remainder = 0.0
     for sip in (packed.sip_a, packed.sip_b):
         for i in range(n + 1):
-            for j in range(3, n - i + 1):
-                remainder += abs(sip[i, j]) * math.comb(j, 3) * reach[0] ** i * reach[1] ** (j - 3)
-    limits[2] = 1.0 if remainder * limits[1] ** 3 < 1e-11 else 0.0
+            for j in range(n - i + 1):
+                for k in range(max(3 - j, 0), min(i, 3) + 1):
+                    term = math.comb(i, k) * reach[0] ** (i - k) * limits[0] ** k
+                    term *= math.comb(j, 3 - k) * reach[1] ** (j - 3 + k) * limits[1] ** (3 - k)
+                    remainder += abs(sip[i, j]) * term
+    limits[2] = 1.0 if remainder < 1e-11 else 0.0
     return limits
 
 
