@@ -144,46 +144,26 @@ class ResidualPlots(W.VBox):
             style={"button_width": "auto"},
         )  # fmt: skip
         self.chip = W.Dropdown(options=[], layout=W.Layout(width="100px", display="none"))
-        self.where.observe(lambda _: self._redraw(), "value")
-        self.chip.observe(lambda _: self._redraw(), "value")
+        self.where.observe(lambda _: self._elsewhere(), "value")
+        self.chip.observe(lambda _: self._elsewhere(), "value")
         self.words = W.HTML()
         self.key_words = W.HTML()
         row = W.Layout(flex_flow="row wrap", align_items="center", grid_gap="6px")
+        keys = legend(
+            ("●", COLOURS["blue"], "in the fit"), ("✚", COLOURS["orange"], "clipped"),
+            ("□", COLOURS["red"], "selected"), ("- -", COLOURS["grey"], "zero, ± rms"),
+        )  # fmt: skip
         keys.layout = W.Layout(margin="0")
         arrows = W.VBox(
             [keys, self.vectors.figure, self.key_words, W.HBox(list(buttons), layout=row)],
             layout=W.Layout(width=f"{MAP_PX}px"),
         )
-        self.grid = W.HBox(layout=W.Layout(flex_flow="row wrap", width=f"{2 * PANEL_PX[0]}px"))
-        keys = legend(
-            ("●", COLOURS["blue"], "in the fit"), ("✚", COLOURS["orange"], "clipped"),
-            ("□", COLOURS["red"], "selected"), ("- -", COLOURS["grey"], "zero, ± rms"),
-        )  # fmt: skip
-        super().__init__(
-            [
-                self.words,
-                W.HBox(
-                    [
-                        W.Label("Positions:"),
-                        self.where,
-                        self.chip,
-                        W.Label("Residuals against:"),
-                        self.against,
-                    ],
-                    layout=row,
-                ),
-                W.HBox(
-                    [
-                        first,
-                        W.VBox(
-                            [keys, self.vectors.figure, self.key_words, W.HBox(list(buttons), layout=row)]
-                        ),
-                        self.grid,
-                    ],
-                    layout=W.Layout(flex_flow="row wrap", grid_gap="6px"),
-                ),
-            ]
+        self.grid = W.HBox(layout=W.Layout(flex_flow="row wrap", width=f"{2 * PANEL_PX[0] + 4}px"))
+        choices = [W.Label("Positions:"), self.where, self.chip, W.Label("Residuals against:"), self.against]
+        figures_row = W.HBox(
+            [first, arrows, self.grid], layout=W.Layout(flex_flow="row wrap", grid_gap="6px")
         )
+        super().__init__([self.words, W.HBox(choices, layout=row), figures_row])
         self._show_panels()
 
     @property
@@ -226,6 +206,13 @@ class ResidualPlots(W.VBox):
             )
             self._redraw()
         self._mark(_chosen(residuals, stars))
+
+    def _elsewhere(self) -> None:
+        """Other positions are asked for."""
+        self.clear_brushes()
+        self._redraw()
+        if self._residuals is not None:
+            self._mark(_chosen(self._residuals, self._shown[1]))
 
     def _mark(self, which: NDArray[np.bool_]) -> None:
         which = which[self._in_view()]
