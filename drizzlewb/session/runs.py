@@ -240,7 +240,7 @@ class Runs(Known):
             return dataclasses.replace(job, prepass=self._prepasses.get(_prepass_key(job, keys)))
 
     def keep_prepass(self, job: ProductJob, keys: ProductKeys, reduction: Reduction) -> None:
-        """Keep the pre-pass of a reduction for the next one."""
+        """Keep the pre-pass of a reduction for the next one of the same key."""
         prepass = reduction.prepare()
         with self.session.lock:
             key = _prepass_key(job, keys)
@@ -341,6 +341,8 @@ class Runs(Known):
             sentence = str(error)
         elif isinstance(error, OSError):
             sentence = f"The system refused: {error}. Check the disk and the files, then run again."
+        elif isinstance(error, MemoryError):
+            sentence = "The machine has too little memory left: lower memory_budget_mb, or close others."
         else:
             sentence = f"This is a failure of drizzlewb itself: {type(error).__name__}: {error}."
             log.error("%r failed", handle, exc_info=error)
