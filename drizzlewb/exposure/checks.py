@@ -1,9 +1,10 @@
 """What a user should know before a stack is made: refusals, warnings on load, and the table of exposures."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from drizzlewb.errors import DataError
+from drizzlewb.exposure.cards import Cards
 from drizzlewb.exposure.values import Chip, Exposure
 
 if TYPE_CHECKING:
@@ -138,13 +139,16 @@ def _roots(exposures: Iterable[Exposure]) -> tuple[str, ...]:
     return tuple(e.rootname for e in exposures)
 
 
+def _card(exposure: Exposure, keyword: str) -> Any:
+    """Value in the primary header, else in that of the first chip, else None."""
+    value = Cards(exposure.primary_text).get(keyword)
+    return value if value is not None else Cards(exposure.chips[0].header_text).get(keyword)
+
+
 def _flagged(exposures: Sequence[Exposure]) -> list[Warning_]:
     found = []
     for exposure in exposures:
-        header = exposure.primary
-        flag = header.get("EXPFLAG")
-        if flag is None:
-            flag = exposure.chips[0].header.get("EXPFLAG")
+        flag = _card(exposure, "EXPFLAG")
         flag = str(flag or "NORMAL").strip()
         if flag.upper() != "NORMAL":
             text = f"{exposure.rootname}: EXPFLAG is {flag}: the exposure did not go as planned; look at it"
@@ -180,7 +184,7 @@ def _families(detector: str, group: list[Exposure]) -> list[Warning_]:
 
 
 def _idctab(exposure: Exposure) -> str:
-    name = str(exposure.primary.get("IDCTAB", exposure.chips[0].header.get("IDCTAB", ""))).strip()
+    name = str(_card(exposure, "IDCTAB") or "").strip()
     return "" if name in ("", "N/A") else name.rsplit("/", 1)[-1].rsplit("$", 1)[-1]
 
 
@@ -217,7 +221,7 @@ def _settings(detector: str, group: list[Exposure]) -> list[Warning_]:
 
 
 def _gain_setting(exposure: Exposure) -> str:
-    header = exposure.primary
+    header = Cards(exposure.primary_text)
     setting = header.get("CCDGAIN", header.get("ATODGAIN", header.get("ADCGAIN", "")))
     return f"{setting:g}" if isinstance(setting, (int, float)) else str(setting).strip()
 

@@ -5,9 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from astropy.table import Table
+from typing import TYPE_CHECKING, Any
 
 from drizzlewb.errors import DataError
 from drizzlewb.exposure import Exposure, read_exposures
@@ -21,6 +19,9 @@ from drizzlewb.steps.fit import LinearFit
 from drizzlewb.steps.solution import Alignment, Solution
 from drizzlewb.steps.sources import Sources
 from drizzlewb.steps.user_catalogs import SkyCatalog
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ["AlignedSolution", "align", "revert"]
 
@@ -125,7 +126,7 @@ class AlignedSolution:
         return self._solution.alignments
 
     @property
-    def table(self) -> Table:
+    def table(self) -> "Table":
         """One row per exposure: shift, rotation, scale, rms_px, rms_mas, nmatch, matrix, verdict."""
         return self._solution.table
 

@@ -8,10 +8,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.coordinates import SkyCoord
 from astropy.io import fits
 
 from drizzlewb.errors import DataError, ParameterError
@@ -38,6 +37,9 @@ from drizzlewb.reduction.record import make_record
 from drizzlewb.reduction.schedule import Cancel, Progress, no_progress
 from drizzlewb.steps.final import Tile
 from drizzlewb.steps.prepared import PreparedChip
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
 
 __all__ = ["Cutout", "planned_bytes", "preview", "reduce", "update_inputs"]
 
@@ -367,7 +369,7 @@ def preview(
     exposures: Sequence[Exposure],
     parameters: ReduceParameters | None = None,
     *,
-    center: tuple[float, float] | SkyCoord | None = None,
+    center: "tuple[float, float] | SkyCoord | None" = None,
     size: int | tuple[int, int] = 512,
     region: Region | None = None,
     scratch: Path | None = None,
@@ -420,6 +422,8 @@ def preview(
         if center is None:
             x, y = (grid.shape[1] - 1) / 2, (grid.shape[0] - 1) / 2
         else:
+            from astropy.coordinates import SkyCoord  # late: slow to import
+
             sky = center if isinstance(center, SkyCoord) else SkyCoord(*center, unit="deg")
             x, y = (float(v) for v in grid.sky_to_pixel(sky.icrs.ra.deg, sky.icrs.dec.deg))
         if not (np.isfinite(x) and np.isfinite(y)):

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammainc
 
 from drizzlewb.errors import DataError
 from drizzlewb.kernels.matching import OffsetPeak, find_peak, histogram_peak, offset_histogram
 
-__all__ = ["Refused", "Start", "advised_radius", "believable", "find_start"]
+__all__ = ["Refused", "Start", "advised_radius", "believable", "find_start", "poisson_tail"]
 
 Array = npt.NDArray[np.float64]
 
@@ -85,8 +84,24 @@ def believable(peak: OffsetPeak | None, n_bins: int) -> bool:
     if peak is None or peak.contrast < CONTRAST:
         return False
     expected = max(peak.background, 1e-3)
-    # Poisson: the probability of so many pairs or more.
-    return bool(n_bins * gammainc(peak.pairs, expected) < FALSE_ALARM)
+    return n_bins * poisson_tail(peak.pairs, expected) < FALSE_ALARM
+
+
+def poisson_tail(n: int, mean: float) -> float:
+    """Probability of n or more events where `mean` are expected; 1 for n up to the mean.
+
+    As ``scipy.special.gammainc(n, mean)``, whose import takes as long as the alignment of a small image.
+    """
+    if n <= mean:
+        return 1.0
+    total, k = 0.0, n
+    term = math.exp(n * math.log(mean) - mean - math.lgamma(n + 1.0))
+    # Beyond the mean each term is smaller than the one before.
+    while term > 1e-17 * total:
+        total += term
+        k += 1
+        term *= mean / k
+    return total
 
 
 def advised_radius(farthest: float, unit_px: float) -> float:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from astropy.table import Table
 
 from drizzlewb.exposure import Exposure
 from drizzlewb.grid import OutputGrid
@@ -16,7 +16,10 @@ from drizzlewb.steps.offsets import Start
 from drizzlewb.steps.sources import Sources
 from drizzlewb.steps.verdict import Verdict
 
-__all__ = ["Alignment", "Solution"]
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+__all__ = ["UNITS", "Alignment", "Solution"]
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -130,17 +133,24 @@ class Solution:
         raise KeyError(msg)
 
     @property
-    def table(self) -> Table:
+    def table(self) -> "Table":
         """One row per exposure: shift, rotation, scale, rms, matches, matrix, verdict; with units."""
-        rows = [_row(a, self.scale_mas) for a in self.alignments]
-        table = Table(rows=rows)
-        for name, unit in _UNITS.items():
+        from astropy.table import Table  # late: tables are slow to import
+
+        table = Table(self.columns)
+        for name, unit in UNITS.items():
             table[name].unit = unit
         table.meta.update(reference=self.reference, scale_arcsec=self.plane.scale_arcsec)
         return table
 
+    @property
+    def columns(self) -> dict[str, list]:
+        """Columns of `table` as plain lists; the units are in `UNITS`."""
+        rows = [_row(a, self.scale_mas) for a in self.alignments]
+        return {name: [row[name] for row in rows] for name in rows[0]}
 
-_UNITS = {
+
+UNITS = {
     "dx": "pix",
     "dy": "pix",
     "rotation": "deg",

@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtr
 
 from drizzlewb.steps.fit import LinearFit
 
@@ -91,6 +90,8 @@ def _chance(a: Array, b: Array) -> float:
 
     As ``scipy.stats.spearmanr``, whose import takes longer than the alignment of a small image.
     """
+    from scipy.special import stdtr  # late: slow to import, and only a trend needs it
+
     free = len(a) - 2
     r = float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
     t = abs(r) * np.sqrt(free / max((1.0 + r) * (1.0 - r), 1e-300))
@@ -144,9 +145,11 @@ def trends(
             good = np.isfinite(at)
             if good.sum() < 2 * PER_BIN or np.ptp(at[good]) == 0 or np.ptp(values[good]) == 0:
                 continue
-            p = _chance(values[good], at[good])
             size = _binned_range(values[good], at[good])
-            if not (p < TREND_P and size > TREND_PX):
+            if not size > TREND_PX:
+                continue
+            p = _chance(values[good], at[good])
+            if not p < TREND_P:
                 continue
             if against == "magnitude":
                 cause = (
