@@ -124,7 +124,12 @@ class ImageView(W.VBox):
         self.readout.add_class("dwb-readout")
         self.tools = self._tools()
         self.tools.layout.display = "" if tools else "none"
-        super().__init__([self.tools, self.figure, self.readout], layout=W.Layout(width=f"{size_px}px"))
+        self.empty = W.HTML('<span class="dwb-soft">Nothing to show yet.</span>')
+        for part in (self.tools, self.figure):
+            part.layout.visibility = "hidden"  # it keeps its size: bqplot would not find it again
+        super().__init__(
+            [self.empty, self.tools, self.figure, self.readout], layout=W.Layout(width=f"{size_px}px")
+        )
         for name in ("stretch", "colour_map", "low", "high", "dq_bits"):
             self.observe(lambda _: self.refresh(), name)
         self.observe(lambda _: self._limits_changed(), "limits_by")
@@ -146,6 +151,8 @@ class ImageView(W.VBox):
             Something is being dragged: send fewer pixels until the next call without it.
         """
         keep = keep_view and self.frame is not None
+        self.empty.layout.display = "none"
+        self.tools.layout.visibility = self.figure.layout.visibility = "visible"
         self.frame = frame
         self.moving = moving
         self.figure.title = frame.name
