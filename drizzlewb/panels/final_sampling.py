@@ -68,8 +68,8 @@ class SamplingPage(W.VBox):
         )
         scale = W.HTML(
             '<span class="dwb-help">Maps: pale is low, dark is high (rms/median up to 0.4, holes up to '
-            "2 %, R up to 3); the cross is the present choice. There is no single metric: look at evenness, holes, "
-            "width and noise together.</span>"
+            "2 %, R up to 3); the cross is the present choice. There is no single metric: look at evenness, "
+            "holes, width and noise together.</span>"
         )
         super().__init__(
             [
