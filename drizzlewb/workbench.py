@@ -10,9 +10,9 @@ import ipywidgets as W
 from drizzlewb.panels.alignment import AlignmentPanel
 from drizzlewb.panels.base import Messages, Panel
 from drizzlewb.panels.compare import ComparePanel
-from drizzlewb.panels.final import FinalPanel
 from drizzlewb.panels.export import ExportPanel
 from drizzlewb.panels.exposures import ExposuresPanel
+from drizzlewb.panels.final import FinalPanel
 from drizzlewb.panels.sky import SkyPanel
 from drizzlewb.panels.weights import WeightsPanel
 from drizzlewb.session import Session
@@ -24,11 +24,10 @@ PANELS: tuple[type[Panel], ...] = (
     ExposuresPanel,
     AlignmentPanel,
     SkyPanel,
+    FinalPanel,
     WeightsPanel,
     ComparePanel,
-PANELS: tuple[type[Panel], ...] = (
     ExportPanel,
-    FinalPanel,
 )
 """Panels in the order of the work."""
 
