@@ -73,7 +73,7 @@ class SamplingPage(W.VBox):
         )
         super().__init__(
             [
-                W.HBox(buttons, layout=W.Layout(flex_flow="row wrap", gap="6px")),
+                W.HBox(buttons, layout=W.Layout(flex_flow="row wrap", grid_gap="6px")),
                 self.told, signs,
                 W.HBox([self.curve, self.width, self.noise], layout=W.Layout(flex_flow="row wrap")),
                 scale,
