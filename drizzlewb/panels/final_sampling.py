@@ -68,12 +68,12 @@ class SamplingPage(W.VBox):
         )
         scale = W.HTML(
             '<span class="dwb-help">Maps: pale is low, dark is high (rms/median up to 0.4, holes up to '
-            "2 %, R up to 3); the cross is the present choice. There is no single metric: look at evenness, holes, "
-            "width and noise together.</span>"
+            "2 %, R up to 3); the cross is the present choice. There is no single metric: look at evenness, "
+            "holes, width and noise together.</span>"
         )
         super().__init__(
             [
-                W.HBox(buttons, layout=W.Layout(flex_flow="row wrap", gap="6px")),
+                W.HBox(buttons, layout=W.Layout(flex_flow="row wrap", grid_gap="6px")),
                 self.told, signs,
                 W.HBox([self.curve, self.width, self.noise], layout=W.Layout(flex_flow="row wrap")),
                 scale,

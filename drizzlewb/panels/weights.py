@@ -97,7 +97,7 @@ class WeightsPanel(Panel):
             ],
             layout=W.Layout(flex="1 1 360px", min_width="0"),
         )
-        return W.HBox([left, right], layout=W.Layout(flex_flow="row wrap", gap="16px", width="100%"))
+        return W.HBox([left, right], layout=W.Layout(flex_flow="row wrap", grid_gap="16px", width="100%"))
 
     # ---------------------------------------------------------------- what the buttons do
     def _check(self) -> Any:
