@@ -259,8 +259,8 @@ class AlignmentPanel(Panel):
         fresh = session.solution
         if fresh is not None:
             kind, told = self._summary(fresh.alignments)
-        elif status.state == "failed":
-            kind, told = "error", status.message
+        elif failed := [s for s in session.status if s.where == "alignment" and s.state == "failed"]:
+            kind, told = "error", failed[0].message
         elif status.state == "running":
             told = "Working: progress stands below the panels."
         elif status.state == "empty":

@@ -198,6 +198,8 @@ class ResidualPlots(W.VBox):
             numbers = [(f"SCI {n}", n) for n in sorted(set(residuals.extver.tolist())) if n > 0]
             if tuple(self.chip.options) != tuple(numbers):
                 self.chip.options = numbers
+            if self.chip.value is None and numbers:
+                self.chip.value = numbers[0][1]
             self.words.value = (
                 f"<b>{escape(residuals.rootname)}</b>, {escape(residuals.geometry)}: "
                 f"{int(residuals.used.sum())} stars in the fit, {int((~residuals.used).sum())} clipped; rms "

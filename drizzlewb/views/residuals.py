@@ -297,6 +297,8 @@ def offset_words(alignment: Alignment, scale_arcsec: float) -> tuple[str, ...]:
         told.append(f"It stands {peak.contrast:.1f} times above its best rival: believed, but look at it.")
     else:
         told.append(f"It stands {peak.contrast:.0f} times above its best rival: a clear match.")
+    if sure and alignment.status == "refused":
+        told.append("The exposure was refused all the same: the verdict says why, and what to change.")
     if peak.at_edge:
         told.append("It touches the border of the search: widen searchrad.")
     if start.rotation:
