@@ -44,3 +44,11 @@ def test_masks_are_drawn_as_steps_of_the_history_and_written_again(session, tmp_
     with pytest.raises(DataError, match="line 2"):
         masks_from_ds9(session, root, path)
     assert len(session.state.masks) == 1
+
+
+def test_a_selected_product_stays_selected_under_its_new_name(session):
+    session.select(product="F814W")
+    session.rename_product("F814W", "red")
+    assert session.selection.product == "red"
+    session.rename_product("F606W", "blue")
+    assert session.selection.product == "red"
