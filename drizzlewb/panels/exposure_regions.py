@@ -77,7 +77,7 @@ class RegionsPage(W.VBox):
             ],
             layout=W.Layout(width="100%"),
         )
-        self.look_for_hub()
+        self.looking = self.look_for_hub()
 
     def show(self) -> None:
         """Bring the page up to date."""

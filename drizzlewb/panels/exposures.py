@@ -42,6 +42,7 @@ class ExposuresPanel(Panel):
     def __init__(self, session: Session, *, background: bool = True, aladin: bool = True) -> None:
         self._background, self._aladin = background, aladin
         self._worker = Worker("drizzlewb-files") if background else None
+        self._settling = False
         self.looked_at = ""
         self._members_of: tuple[str, tuple[str, ...]] | None = None
         self.pages: dict[str, W.Widget] = {}
@@ -136,8 +137,23 @@ class ExposuresPanel(Panel):
             tooltip="remove the selected product; the exposures stay, and Undo brings it back",
         )
         self.product_told = W.HTML()
+        self.product_choice = W.Dropdown(
+            description="Product",
+            layout=W.Layout(width="230px"),
+            tooltip="the product that is changed and shown",
+        )
+        self.product_choice.observe(lambda change: self._choose(change["new"]), "value")
         return W.HBox(
-            [self.product_told, self.members, self.name, self.add, self.rename, self.remove, self.mixed],
+            [
+                self.product_choice,
+                self.product_told,
+                self.members,
+                self.name,
+                self.add,
+                self.rename,
+                self.remove,
+                self.mixed,
+            ],
             layout=W.Layout(flex_flow="row wrap", grid_gap="8px", align_items="flex-start"),
         )
 
@@ -198,6 +214,13 @@ class ExposuresPanel(Panel):
         self.training.layout.display = "none" if names else ""
         self._show_warnings()
         product = self.product
+        self._settling = True  # new options choose the first one for a moment
+        try:
+            if list(self.product_choice.options) != list(session.state.names):
+                self.product_choice.options = session.state.names
+            self.product_choice.value = product or None
+        finally:
+            self._settling = False
         current = (product, session.state.product(product).members) if product else None
         if current != self._members_of:
             self._members_of = current
@@ -221,7 +244,7 @@ class ExposuresPanel(Panel):
         members = list(self.session.state.product(product).members) if product else []
         number = len(ticked)
         self.product_told.value = (
-            f"<span>{number} ticked, {len(members)} in <b>{escape(product)}</b></span>" if product else ""
+            f"<span>{number} ticked, {len(members)} in the product</span>" if product else ""
         )
         none = "" if product else "load exposures first"
         nothing = "" if ticked else "tick at least one exposure"
@@ -237,6 +260,10 @@ class ExposuresPanel(Panel):
         """Look at an exposure, as a click on its name does."""
         self.looked_at = rootname
         self.attempt(self.update)
+
+    def _choose(self, name: str | None) -> None:
+        if not self._settling and name and name != self.product and name in self.session.state.names:
+            self.attempt(lambda: self.session.select(product=name))
 
     def _ticked(self) -> None:
         self._enable()

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,13 +44,25 @@ def when_hub_runs(tell: Callable[[bool], None], timeout_s: float = HUB_S) -> thr
     return thread
 
 
-def _hub_params() -> Any:
-    from astropy.samp import SAMPHubError
-    from astropy.samp.lockfile_helpers import get_main_running_hub
-
+def _module() -> Any:
+    """Astropy's SAMP, which warns on import that it moves to pyvo; None where it is gone."""
     try:
-        return get_main_running_hub()
-    except SAMPHubError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from astropy import samp
+            from astropy.samp import lockfile_helpers  # noqa: F401 -- reached through samp
+    except ImportError:
+        return None
+    return samp
+
+
+def _hub_params() -> Any:
+    module = _module()
+    if module is None:
+        return None
+    try:
+        return module.lockfile_helpers.get_main_running_hub()
+    except module.SAMPHubError:
         return None
     except Exception as error:  # a damaged lock file is no hub
         log.info("looking for a SAMP hub: %s: %s", type(error).__name__, error)
@@ -76,8 +89,6 @@ def send_to_ds9(*, image: str | Path | None = None, regions: str | Path | None =
     DataError
         A file is missing, no hub runs, or nobody listens.
     """
-    from astropy.samp import SAMPHubError, SAMPIntegratedClient
-
     messages = []
     for path, kind in ((image, _IMAGE), (regions, _COMMAND)):
         if path is None:
@@ -97,7 +108,8 @@ def send_to_ds9(*, image: str | Path | None = None, regions: str | Path | None =
     if not hub_runs():
         msg = "No SAMP hub runs on this machine: start DS9 with its SAMP menu connected, then send again."
         raise DataError(msg)
-    client = SAMPIntegratedClient("drizzlewb", "Drizzle Workbench", callable=False)
+    module = _module()
+    client = module.SAMPIntegratedClient("drizzlewb", "Drizzle Workbench", callable=False)
     told: dict[str, None] = {}
     try:
         client.connect()
@@ -105,7 +117,7 @@ def send_to_ds9(*, image: str | Path | None = None, regions: str | Path | None =
             for number in client.get_subscribed_clients(kind):
                 client.notify(number, {"samp.mtype": kind, "samp.params": parameters})
                 told[str(client.get_metadata(number).get("samp.name", number))] = None
-    except (SAMPHubError, OSError) as error:
+    except (module.SAMPHubError, OSError) as error:
         msg = f"The SAMP hub gave up: {error}. Start DS9 again, then send again."
         raise DataError(msg) from error
     finally:

@@ -263,7 +263,10 @@ class Editing(tr.HasTraits):
                 plans.append(dataclasses.replace(plan, name=new) if plan.name == name else plan)
             state = dataclasses.replace(self.state, products=tuple(plans))
             self.runs.renamed(name, new)
+            selected = self.selection.product == name
             self.change(state, f"rename product {name} → {new}", new)
+            if selected and name != new:
+                self.set_trait("selection", dataclasses.replace(self.selection, product=new))
 
     def set_members(self, product: str | None, members: Sequence[str], *, mixed: bool | None = None) -> None:
         """Choose the exposures of a product; see `add_product`."""

@@ -51,6 +51,8 @@ class SkyPlot(W.VBox):
         self.figure.padding_x = self.figure.padding_y = 0
         self.figure.fig_margin = {"top": 30, "bottom": 44, "left": 66, "right": 22}
         self.figure.axes[1].label_offset = "52px"
+        for axis in self.figure.axes:
+            axis.num_ticks = None  # round numbers
         self.pan_zoom = bq.PanZoom(scales={"x": [self.x], "y": [self.y]})
         self.mouse = MouseInteraction(
             x_scale=self.x, y_scale=self.y, move_throttle=60, next=self.pan_zoom,

@@ -105,9 +105,9 @@ class SkyView(W.VBox):
                     ("○", COLOURS["yellow"], "sources"),
                     ("▢", COLOURS["red"], "masks"),
                 ),
+                self.note,
                 self.area,
                 W.HBox([self.center_button, self.survey], layout=W.Layout(flex_flow="row wrap")),
-                self.note,
             ],
             layout=W.Layout(width="100%"),
         )
