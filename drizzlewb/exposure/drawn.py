@@ -10,7 +10,7 @@ from drizzlewb import distortion
 from drizzlewb.errors import ParameterError
 from drizzlewb.kernels.transform import PackedWCS
 
-__all__ = ["DRAWN_FLAG", "Drawn", "covered"]
+__all__ = ["DRAWN_FLAG", "Drawn", "covered", "in_polygon"]
 
 DRAWN_FLAG = 16384
 """DQ value of a drawn mask: the bit that DrizzlePac's users set for satellite trails."""
@@ -132,7 +132,7 @@ def covered(
         for a, b in zip(corners[:-1], corners[1:], strict=True):
             inside[where] |= _distance2(x, y, a, b) <= half**2
     else:
-        inside[where] = _in_polygon(x, y, corners)
+        inside[where] = in_polygon(x, y, corners)
     return inside
 
 
@@ -160,9 +160,9 @@ def _distance2(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> np
     return (x - a[0] - t * along[0]) ** 2 + (y - a[1] - t * along[1]) ** 2
 
 
-def _in_polygon(x: np.ndarray, y: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Even-odd rule; points on a side count as inside."""
-    inside = np.zeros(np.broadcast_shapes(x.shape, y.shape), bool)
+def in_polygon(x: np.ndarray, y: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Which points lie in a polygon with corners (m, 2): even-odd rule; points on a side are inside."""
+    inside = np.zeros(np.broadcast(x, y).shape, bool)
     border = np.zeros_like(inside)
     for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         cross = (bx - ax) * (y - ay) - (by - ay) * (x - ax)  # > 0 left of the side

@@ -145,6 +145,11 @@ def run_prepass(
         progress("sky", done, len(flat), blank[number].chip.path)
     _refuse_empty(exposures, flat, counts, parameters)
     solution = sky_step.solve(exposures, measures, parameters)
+    if solution.method == "none" and parameters.final.final_wht_type == "IVM":
+        log.warning(
+            "skysub is off and no sky is declared: the noise of the IVM weights leaves out the sky that the "
+            "pixels hold. Name the header keyword that holds it (skyuser), or have it measured (skysub)."
+        )
 
     def companions(exposure: int, chip: Chip) -> tuple[Plane | None, Plane | None]:
         if parameters.final.final_wht_type != "IVM":
