@@ -61,6 +61,7 @@ def test_full(tmp_path):
         (0.0, 0.02, 1.0, "tiny"),
         (15.0, 0.02, 1.0, "tiny"),
         (10.0, 0.5, 1.5, "tiny"),
+        (42.0, 0.5, 3.0, "small"),
         (50.0, 0.02, 4.0, "tiny"),
         (200.0, 0.02, 15.0, "small"),
     ],
@@ -81,5 +82,7 @@ def test_wrong_visits(tmp_path, offset_px, rotation_deg, searchrad, size):
         return
     solution, errors = aligned(tmp_path)
     assert list(solution.table["status"]) == ["reference", "refused"]
-    assert "widen searchrad to" in str(solution.alignments[1].verdict)
+    told = str(solution.alignments[1].verdict)
+    assert 0.05 * offset_px / 2**0.5 < float(told.split("widen searchrad to ")[1].split()[0]) <= searchrad
+    assert ("turned by +0." in told) == (rotation_deg > 0.1)
     assert solution.exposures[1] is solution.originals[1]
