@@ -36,6 +36,18 @@ def test_all_twelve_tiny(tiny_set):
     assert all(9 < np.hypot(*a.fit.shift) < 13 for a in second)
 
 
+@pytest.mark.parametrize("count", [2, 3, 5, 8])
+def test_fewer_than_twelve(tiny_set, count):
+    """Of both visits; what is found for an exposure does not depend on how many others there are."""
+    exposures = read_exposures(str(tiny_set / "j8ny0*_flc.fits"))[:: 12 // count][:count]
+    solution = align(exposures, parameters())
+    assert list(solution.table["status"]) == ["reference"] + ["aligned"] * (count - 1)
+    truths = {e.rootname: read_truth(tiny_set / f"{e.rootname}_truth.fits") for e in exposures}
+    errors = alignment_errors(solution.exposures, truths, solution.reference)
+    assert len(errors) == count
+    assert max(error.rms_px for error in errors.values()) < 0.01
+
+
 def test_all_twelve_small(tmp_path):
     simulate(tmp_path, size="small")
     solution, errors = aligned(tmp_path)
