@@ -1,7 +1,7 @@
 """What an alignment hands back: one `Alignment` per exposure, and the `Solution` of all."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from drizzlewb.parameters.tweakreg import AlignParameters
 from drizzlewb.steps.fit import LinearFit
 from drizzlewb.steps.offsets import Start
 from drizzlewb.steps.sources import Sources
-from drizzlewb.steps.verdict import Verdict
+from drizzlewb.steps.verdict import Verdict, cosmic_ray_jumps
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -131,6 +131,27 @@ class Solution:
             f"'{rootname}' was not aligned here; there are {', '.join(a.rootname for a in self.alignments)}."
         )
         raise KeyError(msg)
+
+    def with_cosmic_rays(self, fractions: Mapping[str, float]) -> "Solution":
+        """Copy whose verdicts say in which exposures more cosmic rays are flagged than in the others.
+
+        Parameters
+        ----------
+        fractions : mapping
+            Root name to the fraction of the pixels that are flagged, from masks made with these
+            exposures: ``Reduction.cr_fractions()``. Names that are not in the solution are left out.
+        """
+        exptimes = {e.rootname: e.exptime for e in self.exposures}
+        own = {name: value for name, value in fractions.items() if name in exptimes}
+        jumps = cosmic_ray_jumps(own, exptimes)
+
+        def judged(a: Alignment) -> Alignment:
+            if a.rootname not in jumps:
+                return a
+            verdict = replace(a.verdict, warnings=(*a.verdict.warnings, str(jumps[a.rootname])))
+            return replace(a, verdict=verdict)
+
+        return replace(self, alignments=tuple(map(judged, self.alignments)))
 
     @property
     def table(self) -> "Table":
