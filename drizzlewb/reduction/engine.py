@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -107,6 +107,8 @@ class Reduction:
         self._given_prepass = prepass
         self._median: TiledArray | None = None
         self._crmask: TiledArray | None = None
+        self._chip_rows = 0
+        self._fractions: dict[str, float] | None = None
         self._on_separate: list[list[Placed]] = []
         self._on_final: list[Placed] = []
         self._mask_weights = np.zeros(0)
@@ -199,13 +201,20 @@ class Reduction:
         self._chip_rows = max(
             -(-c.prepared.chip.shape[0] // CRMASK_SIDE) * CRMASK_SIDE for c in self._on_final
         )
-        width = max(c.prepared.chip.shape[1] for c in self._on_final)
-        self._crmask = TiledArray(
-            self.folder / f"crmask-{self.keys['crmask']}.bin",
-            (self._chip_rows * len(self._on_final), width),
-            np.uint8,
-            CRMASK_SIDE,
-        )
+
+    @property
+    def _crmask_path(self) -> Path:
+        return self.folder / f"crmask-{self.keys['crmask']}.bin"
+
+    def _open_crmask(self) -> TiledArray:
+        """Open the masks when they are first needed: previews under other thresholds leave no file."""
+        self._require(self._median)
+        with self._lock:
+            if self._crmask is None:
+                width = max(c.prepared.chip.shape[1] for c in self._on_final)
+                shape = (self._chip_rows * len(self._on_final), width)
+                self._crmask = TiledArray(self._crmask_path, shape, np.uint8, CRMASK_SIDE)
+            return self._crmask
 
     @property
     def folder(self) -> Path:
@@ -306,6 +315,33 @@ class Reduction:
 
     # ---------------------------------------------------------------- looked at, not stored
     @property
+    def on_final(self) -> list[Placed]:
+        """All chips of the stack on the final grid."""
+        self.prepare()
+        return self._on_final
+
+    @property
+    def on_separate(self) -> list[Placed]:
+        """All chips of the stack on the separate grid."""
+        self.prepare()
+        return [placed for chips in self._on_separate for placed in chips]
+
+    def median_reader(self, regions: Sequence[Region]) -> Callable[[Region], np.ndarray]:
+        """Make the median of these regions of the separate grid, and hand back what reads it."""
+        self.prepare()
+        self._make_medians(regions)
+        return self._require(self._median).read
+
+    def crmask_if_made(self, number: int, box: Region) -> np.ndarray | None:
+        """As `crmask` if a run has made it already, else None: no mask is made."""
+        self.prepare()
+        if self._crmask is None and not self._crmask_path.exists():
+            return None
+        if self._missing_crmask(number, box):
+            return None
+        return self._read_crmask(self._on_final[number], box)
+
+    @property
     def chips(self) -> list[PreparedChip]:
         """All chips of the stack with their whole-image numbers."""
         return [prepared for chips in self.prepare().chips for prepared in chips]
@@ -326,7 +362,7 @@ class Reduction:
     def blot(self, number: int, box: Region) -> np.ndarray:
         """The median as chip ``number`` of the stack would have seen it, electrons, with the sky added."""
         self.prepare()
-        placed = [p for chips in self._on_separate for p in chips][number]
+        placed = self.on_separate[number]
         under = cosmicray_step.median_under(placed, box, self.parameters)
         median = self.median(under)
         blotted = cosmicray_step.blot_box(placed, box, median, (under.y0, under.x0), self.parameters)
@@ -337,13 +373,17 @@ class Reduction:
         """Fraction of the pixels of each exposure that are flagged as cosmic rays; empty without driz_cr."""
         if not self.parameters.cosmicray.driz_cr:
             return {}
+        if self._fractions is not None:
+            return dict(self._fractions)
         flagged = np.zeros(len(self.exposures))
         pixels = np.zeros(len(self.exposures))
         for placed in self._on_final:
             mask = self.crmask(placed.prepared.number)
             flagged[placed.prepared.exposure] += mask.size - np.count_nonzero(mask)
             pixels[placed.prepared.exposure] += mask.size
-        return {e.rootname: float(f / n) for e, f, n in zip(self.exposures, flagged, pixels, strict=True)}
+        counted = zip(self.exposures, flagged, pixels, strict=True)
+        self._fractions = {e.rootname: float(f / n) for e, f, n in counted}
+        return dict(self._fractions)
 
     def make_masks(self) -> None:
         """Make the median and all cosmic-ray masks, as a full run needs them."""
@@ -394,17 +434,16 @@ class Reduction:
         array.remember()
 
     def _make_crmasks(self, boxes: Sequence[tuple[int, Region]]) -> None:
-        array = self._require(self._crmask)
+        array = self._open_crmask()
         todo = list(
             dict.fromkeys(tile for number, box in boxes for tile in self._missing_crmask(number, box))
         )
         if not todo:
             return
-        separate = [placed for chips in self._on_separate for placed in chips]
-        self._make_medians(
+        separate = self.on_separate
+        read_median = self.median_reader(
             [cosmicray_step.median_under(separate[number], box, self.parameters) for number, box in todo]
         )
-        read_median = self._require(self._median).read
 
         def make(task: tuple[int, Region]) -> None:
             number, box = task
@@ -424,11 +463,11 @@ class Reduction:
     def _missing_crmask(self, number: int, box: Region) -> list[tuple[int, Region]]:
         shape = self._on_final[number].prepared.chip.shape
         row = number * self._chip_rows
-        tiles = self._require(self._crmask).missing(self._in_stack(number, box))
+        tiles = self._open_crmask().missing(self._in_stack(number, box))
         return [(number, Region(t.y0 - row, t.y1 - row, t.x0, t.x1).clip(shape)) for t in tiles]
 
     def _read_crmask(self, placed: Placed, box: Region) -> np.ndarray:
-        return self._require(self._crmask).read(self._in_stack(placed.prepared.number, box))
+        return self._open_crmask().read(self._in_stack(placed.prepared.number, box))
 
     @staticmethod
     def _require(array: TiledArray | None) -> TiledArray:
