@@ -222,6 +222,11 @@ class Panel(W.VBox):
             self._show_python()
         return None
 
+    def ran(self, code: str) -> None:
+        """Note the line of Python that did what a click on a figure has just done."""
+        self._last_code = code
+        self._show_python()
+
     @property
     def product(self) -> str:
         """Product that is selected, else the first; '' if there is none."""

@@ -18,8 +18,9 @@ from drizzlewb.steps import cosmicray
 from drizzlewb.steps.contributions import SIDE, Contributions, Masked, contributions
 from drizzlewb.steps.final import Tile, boxes_under, product_region
 from drizzlewb.steps.prepared import Placed
+from drizzlewb.steps.star_cores import CoreCounts, StarCores, count_cores, star_cores
 
-__all__ = ["Pieces", "masked_box", "preview_region", "why"]
+__all__ = ["Pieces", "cores", "masked_box", "preview_region", "why"]
 
 _GROWN = 8
 """Pixels by which a piece is larger than what was asked for: another pixfrac asks for a little more."""
@@ -151,6 +152,35 @@ def masked_box(reduction: Reduction, number: int, box: Region) -> Masked:
     else:
         sci, blot = (np.ascontiguousarray(a[at]) for a in (both.sci, both.blot))
     return Masked(root, chip, box, sci, blot, np.ascontiguousarray(mask))
+
+
+def cores(reduction: Reduction) -> dict[str, StarCores]:
+    """Star-core meter of every exposure, over its whole chips.
+
+    Returns
+    -------
+    dict
+        Root name to `StarCores`; 'all' for all exposures together.
+    """
+    chips = reduction.chips
+    whole = [Region(0, c.chip.shape[0], 0, c.chip.shape[1]) for c in chips]
+    if reduction.parameters.cosmicray.driz_cr:
+        reduction.make_median()
+
+    def count(number: int) -> tuple[int, CoreCounts]:
+        reduction.cancel.check()
+        return number, count_cores(masked_box(reduction, number, whole[number]), seed=number + 1)
+
+    counts: dict[int, CoreCounts] = {}
+    for number, found in map_unordered(count, range(len(chips)), reduction.cancel, reduction.threads):
+        counts[number] = found
+        reduction.progress("star cores", len(counts), len(chips))
+    owners = [reduction.exposures[c.exposure].rootname for c in chips]
+    meters = {
+        root: star_cores([counts[n] for n, owner in enumerate(owners) if owner == root])
+        for root in dict.fromkeys(owners)
+    }
+    return {**meters, "all": star_cores([counts[n] for n in range(len(chips))])}
 
 
 def why(reduction: Reduction, x: int, y: int, unit: str, unit_factor: float) -> Contributions:

@@ -40,8 +40,8 @@ class Looks(Runs):
 
     def __init__(self, session: "Session", makers: Makers) -> None:
         super().__init__(session, makers)
-        self._masks, self._why = _Lane("masks"), _Lane("why")
-        self.workers += [self._masks.worker, self._why.worker]
+        self._masks, self._why, self._cores = _Lane("masks"), _Lane("why"), _Lane("cores")
+        self.workers += [lane.worker for lane in (self._masks, self._why, self._cores)]
 
     def masks(self, name: str, exposure: str, extver: int, box: Region) -> Handle:
         """See `Session.preview_masks`."""
@@ -62,6 +62,24 @@ class Looks(Runs):
             lambda keys: f"{keys.pixels}:{x}:{y}",
             lambda reduction, _: self.makers.why(reduction, x, y),
         )
+
+    def cores(self, name: str) -> Handle:
+        """See `Session.star_cores`."""
+        return self._look(
+            self._cores,
+            name,
+            lambda keys: keys.steps["crmask"],
+            lambda reduction, _: self.makers.cores(reduction),
+        )
+
+    def cores_known(self, name: str) -> Any:
+        """Result of `cores` for the present parameters, or None."""
+        try:
+            key = self.session.derived.product(name).steps["crmask"]
+        except DrizzlewbError:
+            return None
+        found = self.session.cache.get("cores", key)
+        return None if found is None else found.value
 
     def _look(
         self,

@@ -14,7 +14,7 @@ from drizzlewb.parameters import ReduceParameters
 from drizzlewb.products.aligned import AlignedSolution, align
 from drizzlewb.products.drc import Product
 from drizzlewb.reduction.engine import Reduction
-from drizzlewb.reduction.looks import Pieces, masked_box, preview_region, why
+from drizzlewb.reduction.looks import Pieces, cores, masked_box, preview_region, why
 from drizzlewb.reduction.prepass import PrePass
 from drizzlewb.reduction.run import Cutout, product_unit, reduce
 from drizzlewb.reduction.schedule import thread_count
@@ -22,6 +22,7 @@ from drizzlewb.session.state import Accepted, AlignmentPlan, ChipSolution, Star
 from drizzlewb.session.work import Handle
 from drizzlewb.steps.contributions import Contributions, Masked
 from drizzlewb.steps.sources import Sources
+from drizzlewb.steps.star_cores import StarCores
 
 __all__ = ["Makers", "ProductJob", "accepted_of", "without", "with_solutions"]
 
@@ -151,6 +152,10 @@ class Makers:
     def masked(self, reduction: Reduction, number: int, box: Region) -> Masked:
         """One box of a chip with its mask."""
         return masked_box(reduction, number, box)
+
+    def cores(self, reduction: Reduction) -> dict[str, StarCores]:
+        """Star-core meter of every exposure."""
+        return cores(reduction)
 
     def why(self, reduction: Reduction, x: int, y: int) -> Contributions:
         """Explain one pixel of the product."""

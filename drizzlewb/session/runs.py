@@ -372,7 +372,7 @@ class Runs(Known):
         session = self.session
         if handle.state == "running":
             now = time.monotonic()
-            if handle.kind not in ("align", "run") or now - self._last_progress < _PROGRESS_S:
+            if handle.kind not in ("align", "run", "cores") or now - self._last_progress < _PROGRESS_S:
                 return
             self._last_progress = now
             with session.lock:

@@ -310,6 +310,13 @@ class Session(UserFiles):
         """
         return self.runs.masks(self.product_name(product), exposure, int(extver), Region(*box))
 
+    def star_cores(self, product: str | None = None) -> Handle:
+        """Measure on whole chips how often star cores pass for cosmic rays, in the background.
+
+        The result maps each root name, and 'all', to a `drizzlewb.steps.star_cores.StarCores`.
+        """
+        return self.runs.cores(self.product_name(product))
+
     def why(self, product: str | None, x: int, y: int, *, wait: bool = True) -> Any:
         """Every input pixel that reaches a pixel of a product, and what became of it.
 

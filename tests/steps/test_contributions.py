@@ -69,20 +69,22 @@ def places(reduction, count, seed=5):
 def test_the_rows_add_up_to_the_product(drawn, square, keywords):
     reduction = reduction_of(drawn, **keywords) if keywords else square
     times = {e.rootname: e.exptime for e in drawn}
+    scale = reduction.final_grid.scale_arcsec
+    areas = {(e.rootname, c.extver): (scale / c.pixel_scale_arcsec) ** 2 for e in drawn for c in e.chips}
     for x, y, sci, wht in places(reduction, 6):
         told = why(reduction, x, y, "ELECTRONS/S", 1.0)
         assert (np.float32(told.sci), np.float32(told.wht)) == (sci, wht)
         rows = told.table
         used = rows[rows["verdict"] == "used"]
-        seconds = np.array([e.exptime for e in drawn for _ in e.chips])[0]
+        seconds = np.array([times[root] for root in used["exposure"]])
         assert rows["share"].sum() == pytest.approx(1.0)
         assert (rows["share"][rows["verdict"] != "used"] == 0).all()
-        # once more, as the definition says it: the weighted mean of rates, times the area of a pixel
-        scale = reduction.final_grid.scale_arcsec / reduction.on_final[0].prepared.chip.pixel_scale_arcsec
+        # once more, as the definition says it: the weighted mean of rates, times the output pixel's area
         rate = (used["electrons"] - used["sky"]) / seconds
-        mean = np.sum(used["overlap"] * used["weight"] * rate) / np.sum(used["overlap"] * used["weight"])
-        assert told.sci == pytest.approx(mean * scale**2, rel=3e-5)
-        assert told.wht == pytest.approx(np.sum(used["overlap"] * used["weight"]), rel=1e-6)
+        area = np.array([areas[root, extver] for root, extver in used["exposure", "extver"]])
+        weight = used["overlap"] * used["weight"]
+        assert told.sci == pytest.approx(np.sum(weight * rate * area) / np.sum(weight), rel=3e-5)
+        assert told.wht == pytest.approx(np.sum(weight), rel=1e-6)
 
 
 def test_every_row_says_what_became_of_its_pixel(drawn, square):
