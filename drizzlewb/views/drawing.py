@@ -26,7 +26,7 @@ _NEAR = 0.02  # of what is in view: a click on the first corner closes a polygon
 _ROUND = np.linspace(0.0, 2.0 * np.pi, 49)
 
 
-def outline(shape: str, points: Sequence[Point], size: float) -> np.ndarray:
+def outline(shape: str, points: Sequence[Point] | np.ndarray, size: float) -> np.ndarray:
     """Closed outline of a shape, shape (n, 2).
 
     Parameters
