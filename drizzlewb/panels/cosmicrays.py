@@ -97,14 +97,14 @@ class CosmicRaysPanel(Panel):
         self.chip = W.Dropdown(description="Chip", tooltip="chip of the exposure", **menu)
         self.exposure.observe(lambda change: self._chosen(), "value")
         self.chip.observe(lambda change: self._chip_chosen(), "value")
-        self.view = ChipMaskView(size_px=500)
+        self.view = ChipMaskView(size_px=470)
         for axis in (self.view.image.x, self.view.image.y):
             axis.observe(lambda _: self._ask(), ["min", "max"])
         self.drawn = DrawnMasks(self, self.view.image)
-        self.told = W.HTML()
-        self.region = ImageView(size_px=400)
+        self.told = W.HTML(layout=W.Layout(max_width="470px", min_height="44px"))
+        self.region = ImageView(size_px=380)
         self.region.on_click(self._explain)
-        self.region_told = W.HTML()
+        self.region_told = W.HTML(layout=W.Layout(max_width="380px"))
         self.show_region = self.action(
             "Preview the product here",
             self._preview,
@@ -117,7 +117,7 @@ class CosmicRaysPanel(Panel):
             width_px=460, height_px=230,
         )  # fmt: skip
         self.bars = figures.bars(self.fractions, [], [], colour=COLOURS["blue"], padding=0.3)
-        self.fractions_told = W.HTML()
+        self.fractions_told = W.HTML(layout=W.Layout(max_width="460px"))
         self.cores_told = W.HTML()
         choose = W.HBox([self.exposure, self.chip], layout=W.Layout(flex_flow="row wrap"))
         images = W.HBox(

@@ -51,7 +51,7 @@ class PairField(W.VBox):
                 readout_format=".2f",
                 continuous_update=True,
                 style={"description_width": "84px"},
-                layout=W.Layout(flex="1 1 80px", width="auto", min_width="120px"),
+                layout=W.Layout(width="auto", max_width="440px"),
                 tooltip=f"{parameter.meaning}\n{parameter.allowed}",
             )  # fmt: skip
             for value, word in zip(default, words, strict=True)

@@ -1,5 +1,6 @@
 """Why this pixel? Every input pixel behind a pixel of the product, and what became of it."""
 
+import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any
@@ -56,8 +57,6 @@ class PixelPanel(Panel):
         )
         self.sum = W.HTML()
         self.table = W.HTML()
-        self.table.add_class("dwb-scroll")
-        self.table.layout.max_height = "320px"
         self.rows = W.Select(
             options=[], rows=8, layout=W.Layout(width="330px"), tooltip="open the surroundings of a row"
         )
@@ -169,8 +168,8 @@ class PixelPanel(Panel):
         value = f"{told.sci:.6g} {told.unit}" if np.isfinite(told.sci) else "no value"
         self.sum.value = (
             f"<b>x {told.x} y {told.y}</b> &nbsp;{escape(value)}, weight {told.wht:.6g}: the weighted mean "
-            f"of {used} of the {len(rows)} input pixels that reach it (times the output pixel's area in input "
-            f"pixels). RA {told.ra:.6f}, Dec {told.dec:.6f}."
+            f"of {used} of the {len(rows)} input pixels that reach it (times the area of the output pixel in "
+            f"input pixels). RA {told.ra:.6f}, Dec {told.dec:.6f}."
         )
         self.table.value = table_html(told)
         self.rows.options = [
@@ -187,8 +186,8 @@ class PixelPanel(Panel):
             return
         row, cut = told.table[k], told.cutout(k)
         x, y = int(row["x"]), int(row["y"])
-        name = f"{row['exposure']}[SCI,{row['extver']}] around x {x} y {y}"
-        self.cutout.show(layer_frame(cut.chip, cut, "original", name))
+        name = f"{row['exposure']}[{row['extver']}] x {x} y {y}"
+        self.cutout.show(dataclasses.replace(layer_frame(cut.chip, cut, "original", ""), name=name))
         half = SIDE // 2
         self.cutout.look_at(Region(y - half, y + half + 1, x - half, x + half + 1))
         self.cutout.tint("rays", _flagged(cut), COLOURS["orange"])
@@ -243,12 +242,13 @@ def table_html(told: Contributions) -> str:
     unit = {c.chip.unit for c in told.cutouts}
     note = (
         f'<div class="dwb-soft">value in {escape(", ".join(sorted(unit)) or "the unit of the file")}, as in '
-        "the file; e- the same over the exposure; overlap: weight that a drop of weight 1 gives to this pixel; limits: "
-        "those of the two passes of driz_cr — a ray exceeds the second and lies at a pixel that exceeds the "
-        "first.</div>"
+        "the file; e- the same over the exposure; overlap: weight that a drop of weight 1 gives to this "
+        "pixel; limits: those of the two passes of driz_cr: a ray exceeds the second, and it or a neighbour "
+        "the first.</div>"
     )
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f"{note}<table><tr>{head}</tr>{body}</table>"
+    scroll = 'class="dwb-scroll" style="max-height:300px"'
+    return f"{note}<div {scroll}><table><tr>{head}</tr>{body}</table></div>"
 
 
 def _number(value: float) -> str:

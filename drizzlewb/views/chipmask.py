@@ -126,7 +126,7 @@ class ChipMaskView(W.VBox):
         self._show()
 
     def show_whole(self, read: Callable[[Region], NDArray[np.uint8]] | None) -> None:
-        """Take the mask of the whole chip (box -> uint8, 1 = good) for what is not in `masked`; None: none."""
+        """Take the mask of the whole chip (box -> uint8, 1 = good) for what lies beside `masked`, or none."""
         self._whole = read
         self.image.refresh()
 
