@@ -116,7 +116,8 @@ class Reduction:
     def again(
         self, exposures: Sequence[Exposure], parameters: ReduceParameters, grid: OutputGrid
     ) -> "Reduction | None":
-        """Reduction of the same stack for other ``final_*`` parameters, which shares all but the product.
+        """Reduction of the same stack that shares what other ``final_*``, ``driz_cr_*`` and ``blot_*``
+        parameters leave as it is.
 
         Parameters
         ----------
@@ -129,7 +130,7 @@ class Reduction:
         Returns
         -------
         Reduction or None
-            None if anything but ``final_*`` differs, or the weights need files that were not read.
+            None if anything else differs, or the weights need files that were not read.
 
         Raises
         ------
@@ -142,15 +143,18 @@ class Reduction:
         mine, theirs = self.parameters, parameters
         if mine.final.final_wht_type != theirs.final.final_wht_type:
             return None
-        if theirs.model_copy(update={"final": mine.final, "final_grid": mine.final_grid}) != mine:
+        alike = {name: getattr(mine, name) for name in ("final", "final_grid", "cosmicray", "blot")}
+        if theirs.model_copy(update=alike) != mine or self._median is None:
             return None
         keys = array_keys(self.exposures, parameters, self.separate_grid, grid)
-        if {**keys, "product": ""} != {**self.keys, "product": ""}:
+        if any(keys[name] != self.keys[name] for name in ("prepass", "median")):
             return None  # a file that parameters name was edited
         other = copy.copy(self)
         other.parameters, other.final_grid, other.keys = parameters, grid, keys
         other.seconds, other.cpu_seconds = {}, {}
         other._lock = threading.Lock()
+        if keys["crmask"] != self.keys["crmask"]:
+            other._crmask, other._fractions = None, None
         if grid != self.final_grid:
             other._on_final = place([placed.prepared for placed in self._on_final], grid)
         return other
@@ -269,6 +273,7 @@ class Reduction:
         *,
         threads: int | None = None,
         only: Collection[int] | None = None,
+        read_crmask: Callable[[Placed, Region], np.ndarray] | None = None,
     ) -> Tile:
         """Product of one region of the final grid, with all that it needs beneath it.
 
@@ -284,6 +289,8 @@ class Reduction:
         only : collection of int, optional
             Drizzle these exposures of the stack alone, numbered from 0, with the sky and the cosmic-ray
             masks of the whole stack.
+        read_crmask : callable, optional
+            Gives the masks (uint8, 1 = good) of the boxes beneath the region, which are not made then.
         """
         self.prepare()
         region = region.clip(self.final_grid.shape)
@@ -294,16 +301,16 @@ class Reduction:
             )
             raise DataError(msg)
         chips = [c for c in self._on_final if only is None or c.prepared.exposure in only]
-        if self.parameters.cosmicray.driz_cr:
+        if self.parameters.cosmicray.driz_cr and read_crmask is None:
             under = boxes_under(chips, region, self.parameters)
             self._make_crmasks([(placed.prepared.number, box) for placed, box in under])
         count = max(1, min(threads or self.threads, region.shape[0] // LEAST_ROWS))
         if count == 1:
-            return self._product_tile(region, unit_factor, chips)
+            return self._product_tile(region, unit_factor, chips, read_crmask)
         edges = np.linspace(region.y0, region.y1, count + 1).astype(int).tolist()
         bands = [Region(a, b, region.x0, region.x1) for a, b in zip(edges[:-1], edges[1:], strict=True)]
         made = map_unordered(
-            lambda band: self._product_tile(band, unit_factor, chips), bands, self.cancel, count
+            lambda band: self._product_tile(band, unit_factor, chips, read_crmask), bands, self.cancel, count
         )
         tiles = sorted(made, key=lambda tile: tile.region)
         return Tile(
@@ -412,9 +419,15 @@ class Reduction:
                 self.progress("final drizzle", done, len(tiles))
 
     # ---------------------------------------------------------------- how tiles are made
-    def _product_tile(self, region: Region, unit_factor: float, chips: list[Placed] | None = None) -> Tile:
+    def _product_tile(
+        self,
+        region: Region,
+        unit_factor: float,
+        chips: list[Placed] | None = None,
+        read_crmask: Callable[[Placed, Region], np.ndarray] | None = None,
+    ) -> Tile:
         self.cancel.check()
-        read = self._read_crmask if self.parameters.cosmicray.driz_cr else None
+        read = (read_crmask or self._read_crmask) if self.parameters.cosmicray.driz_cr else None
         chips = self._on_final if chips is None else chips
         return product_region(chips, region, self.parameters, read, unit_factor)
 

@@ -16,7 +16,7 @@ from drizzlewb.reduction.engine import Reduction
 from drizzlewb.reduction.schedule import map_unordered
 from drizzlewb.steps import cosmicray
 from drizzlewb.steps.contributions import SIDE, Contributions, Masked, contributions
-from drizzlewb.steps.final import Tile, boxes_under, product_region
+from drizzlewb.steps.final import Tile, boxes_under
 from drizzlewb.steps.prepared import Placed
 from drizzlewb.steps.star_cores import CoreCounts, StarCores, count_cores, star_cores
 
@@ -57,7 +57,9 @@ class Pieces:
                 self._held.popitem(last=False)
 
 
-def preview_region(reduction: Reduction, region: Region, unit_factor: float, pieces: Pieces) -> Tile:
+def preview_region(
+    reduction: Reduction, region: Region, unit_factor: float, pieces: Pieces, threads: int | None = None
+) -> Tile:
     """Product of one region, with masks made for the boxes beneath it only.
 
     The same bits as `Reduction.product`; masks that a run has made are taken from it.
@@ -71,51 +73,58 @@ def preview_region(reduction: Reduction, region: Region, unit_factor: float, pie
         Product units per electron/s.
     pieces : Pieces
         Where masks are looked for, and kept.
+    threads : int, optional
+        Default, those of the reduction; it never changes a pixel.
     """
     reduction.prepare()
-    region = region.clip(reduction.final_grid.shape)
-    if region.empty:
-        msg = f"The region lies outside the output grid, whose shape (y, x) is {reduction.final_grid.shape}."
-        raise DataError(msg)
-    read = None
-    if reduction.parameters.cosmicray.driz_cr:
-        under = boxes_under(reduction.on_final, region, reduction.parameters)
-        masks = _masks(reduction, [(placed.prepared.number, box) for placed, box in under], pieces)
+    if not reduction.parameters.cosmicray.driz_cr:
+        return reduction.product(region, unit_factor, threads=threads)
+    inside = region.clip(reduction.final_grid.shape)
+    under = boxes_under(reduction.on_final, inside, reduction.parameters)
+    masks = _masks(reduction, [(placed.prepared.number, box) for placed, box in under], pieces, threads)
 
-        def read(placed: Placed, box: Region) -> np.ndarray:
-            return masks[placed.prepared.number]
+    def read(placed: Placed, box: Region) -> np.ndarray:
+        number = placed.prepared.number
+        held, mask = masks.get(number, (Region(0, 0, 0, 0), None))
+        if mask is None or held.intersect(box) != box:
+            return reduction.crmask(number, box)
+        return np.ascontiguousarray(mask[box.slices((held.y0, held.x0))])
 
-    return product_region(reduction.on_final, region, reduction.parameters, read, unit_factor)
+    return reduction.product(region, unit_factor, threads=threads, read_crmask=read)
 
 
-def _masks(reduction: Reduction, boxes: list[tuple[int, Region]], pieces: Pieces) -> dict[int, np.ndarray]:
-    """Masks of one box of each of some chips."""
+def _masks(
+    reduction: Reduction, boxes: list[tuple[int, Region]], pieces: Pieces, threads: int | None
+) -> dict[int, tuple[Region, np.ndarray]]:
+    """Box and mask of each of some chips."""
     key = reduction.keys["crmask"]
-    found: dict[int, np.ndarray] = {}
+    found: dict[int, tuple[Region, np.ndarray]] = {}
     todo = []
     for number, box in boxes:
-        mask = reduction.crmask_if_made(number, box)
-        mask = mask if mask is not None else pieces.get(key, number, box)
+        mask = pieces.get(key, number, box)
+        mask = mask if mask is not None else reduction.crmask_if_made(number, box)
         if mask is None:
-            shape = reduction.on_final[number].prepared.chip.shape
-            todo.append((number, box, box.grow(_GROWN).clip(shape)))
+            todo.append((number, box.grow(_GROWN).clip(reduction.on_final[number].prepared.chip.shape)))
         else:
-            found[number] = mask
+            found[number] = box, mask
     if not todo:
         return found
     p = reduction.parameters
+    separate = reduction.on_separate
     read_median = reduction.median_reader(
-        [cosmicray.median_under(reduction.on_separate[n], larger, p) for n, _, larger in todo]
+        [cosmicray.median_under(separate[number], box, p) for number, box in todo]
     )
 
-    def make(task: tuple[int, Region, Region]) -> tuple[int, np.ndarray]:
-        number, box, larger = task
+    def make(task: tuple[int, Region]) -> tuple[int, tuple[Region, np.ndarray]]:
+        number, box = task
         reduction.cancel.check()
-        mask = cosmicray.crmask_box(reduction.on_separate[number], larger, read_median, p)
-        pieces.put(key, number, larger, mask)
-        return number, np.ascontiguousarray(mask[box.slices((larger.y0, larger.x0))])
+        mask = cosmicray.crmask_box(separate[number], box, read_median, p)
+        pieces.put(key, number, box, mask)
+        return number, (box, mask)
 
-    found.update(map_unordered(make, todo, reduction.cancel, reduction.threads))
+    # The largest first, so that no thread is left with it at the end.
+    todo.sort(key=lambda task: -task[1].shape[0] * task[1].shape[1])
+    found.update(map_unordered(make, todo, reduction.cancel, threads or reduction.threads))
     return found
 
 

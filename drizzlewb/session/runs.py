@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -264,7 +264,7 @@ class Runs(Known):
         held = self._reductions if held is None else held
         reduction = held.get(keys.pixels)
         if reduction is None:
-            reduction = self.again(job) or self.makers.reduction(self.with_prepass(job, keys), handle)
+            reduction = self.again(job, held) or self.makers.reduction(self.with_prepass(job, keys), handle)
             self.keep_prepass(job, keys, reduction)
             with self.session.lock:
                 # A slider that is dragged must not push the reductions of other products out.
@@ -278,10 +278,10 @@ class Runs(Known):
         reduction.cancel, reduction.progress = handle.cancelling, handle.report
         return reduction
 
-    def again(self, job: ProductJob) -> Reduction | None:
-        """Reduction that shares with an earlier preview's all but the product; None if there is none."""
+    def again(self, job: ProductJob, held: Mapping[str, Reduction] | None = None) -> Reduction | None:
+        """Reduction that shares with an earlier one all but masks and product; None if there is none."""
         with self.session.lock:
-            known = list(self._reductions.values())
+            known = [*self._reductions.values(), *(held or {}).values()]
         return next((r for r in (self.makers.again(e, job) for e in reversed(known)) if r is not None), None)
 
     def submit(
@@ -403,9 +403,11 @@ class Runs(Known):
 
 
 def shares(one: Reduction, other: Reduction) -> bool:
-    """Whether two reductions have the same cosmic-ray masks, so that each is soon made from the other."""
+    """Whether two reductions have the same median, so that each is soon made from the other."""
     mine, theirs = getattr(one, "keys", None), getattr(other, "keys", None)
-    return mine is not None and theirs is not None and {**mine, "product": ""} == {**theirs, "product": ""}
+    if mine is None or theirs is None:
+        return False
+    return all(mine[name] == theirs[name] for name in ("prepass", "median"))
 
 
 def _prepass_key(job: ProductJob, keys: ProductKeys) -> str:
