@@ -10,6 +10,7 @@ import ipywidgets as W
 from drizzlewb.panels.alignment import AlignmentPanel
 from drizzlewb.panels.base import Messages, Panel
 from drizzlewb.panels.compare import ComparePanel
+from drizzlewb.panels.cosmicrays import CosmicRaysPanel
 from drizzlewb.panels.export import ExportPanel
 from drizzlewb.panels.exposures import ExposuresPanel
 from drizzlewb.panels.final import FinalPanel
@@ -24,6 +25,7 @@ PANELS: tuple[type[Panel], ...] = (
     ExposuresPanel,
     AlignmentPanel,
     SkyPanel,
+    CosmicRaysPanel,
     FinalPanel,
     WeightsPanel,
     ComparePanel,

@@ -265,6 +265,12 @@ class ImageView(W.VBox):
         line = None
         if parts:
             xy = np.vstack(parts)
+            held = self._marks.get(name)
+            if held is not None and not label:  # moved, as while something is drawn: no new mark
+                with held.hold_sync():
+                    held.x, held.y, held.colors = xy[:, 0], xy[:, 1], [colour]
+                    held.line_style = "dashed" if dashed else "solid"
+                return
             line = bq.Lines(
                 x=xy[:, 0], y=xy[:, 1], scales={"x": self.x, "y": self.y}, colors=[colour], stroke_width=1.5,
                 line_style="dashed" if dashed else "solid",
