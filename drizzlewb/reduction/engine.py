@@ -429,7 +429,7 @@ class Reduction:
         self.cancel.check()
         read = (read_crmask or self._read_crmask) if self.parameters.cosmicray.driz_cr else None
         chips = self._on_final if chips is None else chips
-        return product_region(chips, region, self.parameters, read, unit_factor)
+        return product_region(chips, region, self.parameters, read, unit_factor, self.cancel.check)
 
     def _make_medians(self, regions: Sequence[Region]) -> None:
         array = self._require(self._median)
@@ -439,7 +439,10 @@ class Reduction:
 
         def make(tile: Region) -> None:
             self.cancel.check()
-            array.write(tile, median_region(self._on_separate, self._mask_weights, tile, self.parameters))
+            median = median_region(
+                self._on_separate, self._mask_weights, tile, self.parameters, self.cancel.check
+            )
+            array.write(tile, median)
 
         with self.timed("separate and median"):
             for done, _ in enumerate(map_unordered(make, todo, self.cancel, self.threads), 1):
