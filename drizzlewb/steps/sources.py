@@ -101,7 +101,7 @@ def find_sources(
         Drop sources within one ``conv_width`` of a pixel flagged as saturated: their centres are not
         those of the stars. Without a DQ array nothing is dropped.
     cancelled : callable, optional
-        Asked between chips.
+        Asked several times a chip.
 
     Returns
     -------
@@ -123,12 +123,16 @@ def find_sources(
     """
     pars = parameters or ImageFind()
     parts, reports = [], []
-    for k, chip in enumerate(exposure.chips):
+
+    def check() -> None:
         if cancelled is not None and cancelled():
             msg = f"Source finding was cancelled at {chip.label}."
             raise Cancelled(msg)
+
+    for k, chip in enumerate(exposure.chips):
+        check()
         area = regions[k] if k < len(regions) else None
-        columns, report = _chip_sources(chip, pars, noise, area, avoid_saturated)
+        columns, report = _chip_sources(chip, pars, noise, area, avoid_saturated, check)
         columns["chip"] = np.full(len(columns["x"]), k, np.int16)
         parts.append(columns)
         reports.append(report)
@@ -230,14 +234,21 @@ def _star_width(
 
 
 def _chip_sources(
-    chip: Chip, pars: ImageFind, noise: str, regions: Sequence[DS9Region] | None, avoid_saturated: bool
+    chip: Chip,
+    pars: ImageFind,
+    noise: str,
+    regions: Sequence[DS9Region] | None,
+    avoid_saturated: bool,
+    check: Callable[[], None],
 ) -> tuple[dict[str, Array], ChipReport]:
     ny, nx = chip.shape
     box = (0, ny, 0, nx)
     image = chip.read_sci(box)
+    check()
     finite = np.isfinite(image)
     unit = chip.to_electrons
     sky, measured, mode = sky_noise(image)
+    check()
     if not np.isfinite(sky):
         msg = f"Source finding in {chip.label}: the image has no finite pixel; leave this exposure out."
         raise DataError(msg)
@@ -264,6 +275,7 @@ def _chip_sources(
         good = finite.view(np.uint8) if good.size == 0 else good & finite.view(np.uint8)
     filters = detection.matched_filter(pars.conv_width or 3.5, pars.nsigma or 1.5, pars.ratio, pars.theta)
     xs, ys, heights = _peaks(image, good, filters, threshold)
+    check()
     found = len(xs)
     shapes = detection.shape_statistics(image, filters, xs, ys, heights)
     lost: dict[str, npt.NDArray[np.bool_]] = {}
@@ -295,6 +307,7 @@ def _chip_sources(
     start = (pars.conv_width or 3.5) / 2.0 / detection.FWHM_PER_SIGMA
     kept = detection.ShapeStatistics(*(a[keep] for a in shapes))
     sigma_star = _star_width(image, good, xs[keep], ys[keep], heights[keep], kept, start)
+    check()
     width = sigma_star if np.isfinite(sigma_star) else start
     fits = np.full((found, 6), np.nan)
     half = min(6, max(2, round(2.0 * width)))
