@@ -63,8 +63,8 @@ class RegionsPage(W.VBox):
         self.look_again.on_click(lambda _: self.look_for_hub())
         self.told = W.HTML()
         help_ = help_line(
-            "In DS9 draw over a satellite trail or a ghost, save as fk5, and read the file here: its areas are "
-            "masked in the exposure looked at. Undo takes them back."
+            "In DS9 draw over a satellite trail or a ghost, save as fk5, and read the file here: its areas "
+            "are masked in the exposure looked at. Undo takes them back."
         )
         wrap = W.Layout(flex_flow="row wrap", grid_gap="12px")
         super().__init__(
