@@ -227,8 +227,8 @@ class DistortionPage(W.VBox):
         self.table = W.HTML()
         help_ = help_line(
             "Files from the archive come with their distortion. Do this only if files have different "
-            "IDCTABs, or none. It needs the reference files that the headers name, from hst-crds.stsci.edu. A "
-            "solution fitted to Gaia is left alone unless you say otherwise: it is usually the better one."
+            "IDCTABs, or none. It needs the reference files that the headers name, from hst-crds.stsci.edu. "
+            "A solution fitted to Gaia is left alone unless you say otherwise: it is usually the better one."
         )
         buttons = W.HBox([self.look, self.renew], layout=W.Layout(grid_gap="8px"))
         super().__init__(
