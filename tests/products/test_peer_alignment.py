@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def test_stars_lie_at_the_same_places(tmp_path):
     copies = {}
     for program in ("ours", "theirs"):
         (tmp_path / program).mkdir()
-        copies[program] = [tmp_path / program / shutil.copy(f, tmp_path / program).name for f in files]
+        copies[program] = [Path(shutil.copy(f, tmp_path / program)) for f in files]
     solution = align(
         [str(p) for p in copies["ours"]], noise="tweakreg", wcsname="TWEAK", **FINDING, **MATCHING
     )
