@@ -124,7 +124,8 @@ class AladinMap(Aladin):
             self._layers.clear()
             self.shown = True
             self._on_shown()
-        elif not self.shown:
+        else:
+            self.shown = False
             self._on_trouble(str(message.get("why", ""))[:200])
 
     def _clicked(self, place: Any) -> None:

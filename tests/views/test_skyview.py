@@ -122,8 +122,21 @@ def test_aladin_that_comes_late_takes_the_place_of_the_plot(session, sent):
     assert view.area.children == (view.aladin,)
     assert view.aladin.layout.display != "none"
     assert drawn(sent, view) == ["exposures", "output"]
-    fail(view)  # a message that was on its way
-    assert view.drawn_by == "aladin"
+    fail(view)  # the page is opened again, now without a network
+    assert view.drawn_by == "plot"
+    view.close()
+
+
+def test_only_what_has_changed_is_sent(session, sent):
+    view = SkyView(session, background=False)
+    arrive(view)
+    sent.clear()
+    session.set(final_pixfrac=0.7)
+    session.publish()
+    assert sent == []
+    session.select(center=view.layers.center)
+    assert [e for _, e, _, _ in sent] == ["add_overlay"]
+    assert sent[0][2]["graphic_options"]["name"].startswith("region")
     view.close()
 
 
