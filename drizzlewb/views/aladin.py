@@ -4,6 +4,7 @@ ipyaladin's module asks a CDN for Aladin at run time. Where that fails it stays 
 small module of ours loads it instead, and reports what became of it.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
@@ -126,7 +127,8 @@ class AladinMap(Aladin):
             self._on_shown()
         else:
             self.shown = False
-            self._on_trouble(str(message.get("why", ""))[:200])
+            why = re.sub(r"[\s:]*blob:\S+", "", str(message.get("why", "")))  # the address says nothing
+            self._on_trouble(why[:200])
 
     def _clicked(self, place: Any) -> None:
         try:

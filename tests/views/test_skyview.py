@@ -102,14 +102,14 @@ def test_without_aladin_it_says_why_and_draws_the_same(session, sent):
     assert view.plot in view.area.children
     assert sent == []
     marks = view.plot.figure.marks
-    assert len(marks) == 5
+    assert len(marks) == 2
     x = np.asarray(marks[0].x)
     assert np.isfinite(x).sum() > 12 * 32
     # East lies to the left: larger RA at smaller x.
     ra, _ = view.plot.sky(np.array([-1.0, 1.0]), np.array([0.0, 0.0]))
     assert ra[0] > ra[1]
     session.preview(size=(80, 100)).result(120)
-    assert len(view.plot.figure.marks) == 6
+    assert len(view.plot.figure.marks) == 4
     assert type(view.plot.figure.marks[0]).__name__ == "Image"  # below the lines
     view.close()
 
