@@ -337,8 +337,8 @@ class CosmicRaysPanel(Panel):
             self.bars.x = [f"{k + 1} {name[-5:]}" for k, name in enumerate(names)]
             self.bars.y = np.array([100 * check.per_1000s[name] for name in names])
             self.bars.colors = [COLOURS["red"] if name in check.jumps else COLOURS["blue"] for name in names]
-        kind = "warning" if check.jumps else "good"
-        word = "Stands out" if check.jumps else "Done"
+        kind = "warning" if check.jumps or check.high else "good"
+        word = "Stands out" if check.jumps else "Too many" if check.high else "Done"
         self.fractions_told.value = (
             f'<div class="dwb-message {kind}"><b class="kind">{word}</b>{escape(check.words)}</div>'
         )

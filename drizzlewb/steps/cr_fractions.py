@@ -15,6 +15,10 @@ LEAST = 0.003
 """... and exceeds what that rate would flag by this fraction of its pixels."""
 
 
+MOST_RAYS = 0.03
+"""Fraction in 1000 s that rays explain on ACS/WFC (ACS ISR 2002-07: 1.5 to 3 %)."""
+
+
 @dataclass(frozen=True)
 class FractionCheck:
     """Flagged fractions and which of them stand out.
@@ -27,6 +31,10 @@ class FractionCheck:
         Root name to fraction in 1000 s.
     jumps : dict
         Root name to how many times the median rate of the others; those that stand out only.
+    high : bool
+        Whether all exposures together are flagged more than rays explain. With ``combine_type='minmed'`` a
+        single misaligned exposure does that: the minimum loses every star's wings, and all exposures differ
+        from it alike.
     words : str
         A sentence.
     """
@@ -34,6 +42,7 @@ class FractionCheck:
     fractions: dict[str, float]
     per_1000s: dict[str, float]
     jumps: dict[str, float]
+    high: bool
     words: str
 
 
@@ -65,10 +74,14 @@ def check_fractions(fractions: Mapping[str, float], exptimes: Mapping[str, float
         too_many = fractions[name] - typical * exptimes[name] / 1000.0
         if own > FACTOR * typical and too_many > LEAST:
             jumps[name] = own / typical if typical > 0 else math.inf
-    return FractionCheck(dict(fractions), rate, jumps, _words(fractions, rate, jumps))
+    known = [r for r in rate.values() if math.isfinite(r)]
+    high = bool(known) and float(np.median(known)) > MOST_RAYS
+    return FractionCheck(dict(fractions), rate, jumps, high, _words(fractions, rate, jumps, high))
 
 
-def _words(fractions: Mapping[str, float], rate: dict[str, float], jumps: dict[str, float]) -> str:
+def _words(
+    fractions: Mapping[str, float], rate: dict[str, float], jumps: dict[str, float], high: bool
+) -> str:
     if not fractions:
         return "No masks have been made."
     if jumps:
@@ -76,6 +89,13 @@ def _words(fractions: Mapping[str, float], rate: dict[str, float], jumps: dict[s
         return (
             f"Flagged far more than the others at their exposure time: {names}. Is it misaligned? "
             "Look at its stars; a satellite trail does it too."
+        )
+    if high:
+        typical = 100 * float(np.median([r for r in rate.values() if math.isfinite(r)]))
+        return (
+            f"All exposures are flagged alike, and too much: {typical:.1f} % in 1000 s, where rays explain up to "
+            f"{100 * MOST_RAYS:g} % (ACS/WFC). With combine_type minmed one misaligned exposure does this to "
+            "all: check the alignment; with combine_type median it stands out."
         )
     if len(fractions) < 3:
         return "With fewer than three exposures there is nothing to compare a count with."

@@ -32,3 +32,11 @@ def test_small_differences_and_small_stacks():
     assert not check_fractions({"a": 0.001, "b": 0.001, "c": 0.003}, TIME).jumps  # twice, of nothing
     assert "nothing to compare" in check_fractions({"a": 0.02, "b": 0.09}, TIME).words
     assert check_fractions({}, {}).words == "No masks have been made."
+
+
+def test_too_many_everywhere_is_said():
+    check = check_fractions({"a": 0.048, "b": 0.047, "c": 0.05, "d": 0.048}, TIME)
+    assert check.high
+    assert not check.jumps
+    assert "minmed" in check.words
+    assert not check_fractions(SAME, TIME).high
