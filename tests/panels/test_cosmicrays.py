@@ -107,7 +107,7 @@ def test_a_misaligned_exposure_stands_out_by_word_and_colour(shared, tiny_set):
     panel = CosmicRaysPanel(session)
     panel.masks.button.click()
     settle(panel, lambda: len(panel.bars.x) == 4)
-    assert f"{wrong.rootname} (" in panel.fractions_told.value
+    assert f"{wrong.rootname}: " in panel.fractions_told.value
     assert "misaligned" in panel.fractions_told.value
     assert len(set(panel.bars.colors)) == 2
     assert panel.bars.colors[2] != panel.bars.colors[0]
