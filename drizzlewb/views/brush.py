@@ -126,6 +126,7 @@ class Brush(tr.HasTraits):
         """The mouse was dragged by some more."""
         if self._quiet or self._at is None or self._shift() == (0.0, 0.0):
             return
+        # While the button is down no move is told: the last one is where the drag began.
         self._dragged = True
         self._follow(self._at)
 
@@ -138,19 +139,20 @@ class Brush(tr.HasTraits):
             return
         if not (math.isfinite(at[0]) and math.isfinite(at[1])):
             return
-        self._at = at
-        if content.get("event") == "mousemove":
-            if self._dragged or self._from is not None:
-                self._follow(at)
+        if self._dragged:  # the button was let go
+            self._end()
+        elif content.get("event") == "mousemove" and self._from is not None:
+            self._follow(at)
         elif content.get("event") == "click":
             self._clicked(at)
+        self._at = at
 
     def _follow(self, at: tuple[float, float]) -> None:
         """Draw on to a place, from where the drag or the first click was."""
         start = self._from
         if self._dragged:
             dx, dy = self._shift()
-            start = self._value(self._share(at[0]) - dx), self._value(self._share(at[1], 1) - dy, 1)
+            start, at = at, (self._value(self._share(at[0]) + dx), self._value(self._share(at[1], 1) + dy, 1))
         if start is None:
             return
         if not self.brushing:
@@ -159,16 +161,19 @@ class Brush(tr.HasTraits):
         self._move(start, at)
 
     def _clicked(self, at: tuple[float, float]) -> None:
-        """A click ends a drag, or is the first or the second corner."""
-        if self._dragged or self._from is not None:
-            self._follow(at)
-            if not self._dragged and self._from == at:
-                self.clear()
-            self._from, self._dragged = None, False
-            self._reset()
-            self.brushing = False
-        else:
+        """A click is the first or the second corner; two at one place take the brush away."""
+        if self._from is None:
             self._from = at
+            return
+        self._follow(at)
+        if self._from == at:
+            self.clear()
+        self._end()
+
+    def _end(self) -> None:
+        self._from, self._dragged = None, False
+        self._reset()
+        self.brushing = False
 
     def _grip(self, x: float) -> str:
         """What of an interval is taken hold of: an end, the whole, or nothing of it."""
