@@ -102,13 +102,16 @@ def test_from_files_to_products_by_clicks_only(jupyter, page, files, shoot):
 
     step(page, "Weights")
     click(page, "Check the weights")
-    page.wait_for_timeout(5000)
+    until(page, kernel, "session.trials.found('weights') is not None")
+    page.wait_for_timeout(2000)
     shoot(page, "6-weights")
 
     step(page, "Compare")
     page.locator("select[multiple]:visible").first.select_option(index=[0, 6])
-    click(page, "Compare")
-    page.wait_for_timeout(4000)
+    page.wait_for_timeout(500)
+    page.locator("button.mod-primary:visible", has_text="Compare").click()
+    page.get_by_text("Choose two to twelve frames").wait_for(state="hidden")
+    page.wait_for_timeout(2000)
     shoot(page, "7-compare")
 
     step(page, "Export")
