@@ -235,13 +235,13 @@ class Reduction:
         self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder
 
-    def _side(self, per_pixel: int, largest: int = LARGEST_SIDE) -> int:
+    def _side(self, per_pixel: int, largest: int | None = None) -> int:
         """Tile side from the memory budget: budget / (bytes per pixel × tiles in flight)."""
         area = self.parameters.extra.memory_budget_mb * 1e6 / (per_pixel * self.threads)
         side = int(np.sqrt(area)) // 8 * 8
         if side % 512 == 0:
             side -= 8
-        return int(np.clip(side, SMALLEST_SIDE, largest))
+        return int(np.clip(side, SMALLEST_SIDE, largest or LARGEST_SIDE))
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:

@@ -82,6 +82,7 @@ def test_any_region_has_the_bits_of_the_product(tiny_f606w, whole, data):
 @pytest.mark.parametrize(("side", "crside", "threads"), [(64, 64, 3), (200, 128, 2), (37, 50, 4)])
 def test_tile_size_and_threads_change_no_bit(tiny_f606w, whole, monkeypatch, side, crside, threads):
     monkeypatch.setattr(engine_module, "LARGEST_SIDE", side)
+    monkeypatch.setattr(engine_module, "PRODUCT_SIDE", side)
     monkeypatch.setattr(engine_module, "SMALLEST_SIDE", side)
     monkeypatch.setattr(engine_module, "CRMASK_SIDE", crside)
     again = assembled(Reduction(tiny_f606w, ReduceParameters.from_keywords(KEYWORDS), threads=threads))
@@ -96,6 +97,7 @@ def test_other_kernels_tile_too(tiny_f606w, kernel, monkeypatch):
     )
     one = assembled(Reduction(tiny_f606w, parameters, threads=1))
     monkeypatch.setattr(engine_module, "LARGEST_SIDE", 61)
+    monkeypatch.setattr(engine_module, "PRODUCT_SIDE", 61)
     monkeypatch.setattr(engine_module, "SMALLEST_SIDE", 61)
     two = assembled(Reduction(tiny_f606w, parameters, threads=3))
     for ours, theirs in zip(two, one, strict=True):
