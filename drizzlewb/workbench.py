@@ -7,14 +7,20 @@ from typing import Any
 
 import ipywidgets as W
 
+from drizzlewb.panels.alignment import AlignmentPanel
 from drizzlewb.panels.base import Messages, Panel
+from drizzlewb.panels.compare import ComparePanel
 from drizzlewb.panels.sky import SkyPanel
 from drizzlewb.session import Session
 from drizzlewb.views.style import STATE_SIGNS, escape, style_sheet
 
 __all__ = ["PANELS", "Workbench"]
 
-PANELS: tuple[type[Panel], ...] = (SkyPanel,)
+PANELS: tuple[type[Panel], ...] = (
+    AlignmentPanel,
+    SkyPanel,
+    ComparePanel,
+)
 """Panels in the order of the work."""
 
 _WORST = ("failed", "running", "stale", "empty", "done", "off")

@@ -43,6 +43,9 @@ class FakeMakers(Makers):
         self.calls.append("reduction")
         return FakeReduction(job, handle)
 
+    def again(self, reduction, job):
+        return None
+
     def median(self, reduction):
         self.pass_gate(reduction.cancel, "median")
 

@@ -218,33 +218,65 @@ class Form(W.VBox):
     ) -> None:
         self.task = task
         self._defaults = defaults if defaults is not None else task()
-        self.fields: dict[str, Field] = {}
+        self._deliver, self._sliders = send, dict(sliders or {})
+        self._parameters: Composite | None = None
+        self.made: dict[str, Field] = {}
         folds = folded if isinstance(folded, Mapping) else ({"More parameters": folded} if folded else {})
-
-        def column(names: Sequence[str]) -> list[Field]:
-            made = []
-            for name in names:
-                parameter = task.declaration(name)
-                field = Field(parameter, name, self._defaults[name], send, (sliders or {}).get(name))
-                self.fields[name] = field
-                made.append(field)
-            return made
-
-        children: list[W.Widget] = [*column(first)]
+        self._folds: dict[str, tuple[tuple[str, ...], W.Accordion]] = {}
+        children: list[W.Widget] = [*self._column(first)]
         for title, names in folds.items():
-            fold = W.Accordion([W.VBox(column(names))], titles=(title,), selected_index=None)
+            fold = W.Accordion([W.VBox()], titles=(title,), selected_index=None)
             fold.layout = W.Layout(width="auto", margin="2px 2px 2px 0")
+            fold.observe(lambda _, title=title: self._unfold(title), "selected_index")
+            self._folds[title] = (tuple(names), fold)
             children.append(fold)
         super().__init__(children, layout=W.Layout(width="100%", max_width="480px"))
 
+    def _column(self, names: Sequence[str]) -> list[Field]:
+        column = []
+        for name in names:
+            parameter = self.task.declaration(name)
+            field = Field(parameter, name, self._defaults[name], self._deliver, self._sliders.get(name))
+            self.made[name] = field
+            if self._parameters is not None:
+                field.show(self._parameters[name])
+            column.append(field)
+        return column
+
+    def _unfold(self, title: str) -> None:
+        """Make the fields of a fold when it is first opened: each has two dozen widgets."""
+        names, fold = self._folds[title]
+        if not fold.children[0].children:
+            fold.children[0].children = self._column(names)
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """All fields, those of closed folds made now."""
+        for title in self._folds:
+            self._unfold(title)
+        return self.made
+
     def show(self, parameters: Composite) -> None:
-        """Show values; fields differ from their defaults in weight and by a line at their left."""
-        for name, field in self.fields.items():
+        """Show values; fields differ from their defaults in weight and by a line at their left.
+
+        The title of a fold tells how many of its values have been changed.
+        """
+        self._parameters = parameters
+        for name, field in self.made.items():
             field.show(parameters[name])
+        for title, (names, fold) in self._folds.items():
+            changed = sum(parameters[name] != self._defaults[name] for name in names)
+            shown = f"{title} ({changed} changed)" if changed else title
+            if fold.titles != (shown,):
+                fold.titles = (shown,)
 
     def __getitem__(self, name: str) -> Field:
-        """Field of a parameter."""
-        if name not in self.fields:
-            msg = f"This form has no parameter {name!r}; it has {', '.join(self.fields)}."
+        """Field of a parameter; that of a closed fold is made now."""
+        for title, (names, _) in self._folds.items():
+            if name in names:
+                self._unfold(title)
+        if name not in self.made:
+            known = [*self.made, *(n for names, _ in self._folds.values() for n in names)]
+            msg = f"This form has no parameter {name!r}; it has {', '.join(dict.fromkeys(known))}."
             raise ParameterError(msg)
-        return self.fields[name]
+        return self.made[name]

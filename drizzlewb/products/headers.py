@@ -17,7 +17,7 @@ from drizzlewb.products import wcscards as wc
 from drizzlewb.products.cards import Cards
 from drizzlewb.products.fitsparts import Part, read_parts, science_parts
 from drizzlewb.products.history import WCSSolution, wcs_history
-from drizzlewb.products.undo import commit, undo_last
+from drizzlewb.products.undo import commit, read_steps, undo_last
 from drizzlewb.products.wcscorr import with_rows
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Prepared",
     "activate",
     "archive_primary",
+    "last_action",
     "prepare_solution",
     "revert_file",
     "write_solution",
@@ -308,6 +309,12 @@ def _wanted(
         msg = f"{path} has {len(found)} solutions with WCSNAME '{name}'; say which by its place: {listed}."
         raise ParameterError(msg)
     return found[0]
+
+
+def last_action(path: str | Path) -> str:
+    """What `revert_file` would take back: 'apply', 'activate' ... (`Change.action`); '' for nothing."""
+    steps = read_steps(read_parts(path))
+    return steps[-1].action if steps else ""
 
 
 def revert_file(path: str | Path) -> Change:

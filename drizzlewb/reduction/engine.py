@@ -1,11 +1,12 @@
 """The reduction: a pre-pass and three tiled arrays, each tile made when it is asked for."""
 
+import copy
 import logging
 import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from drizzlewb.errors import DataError
 from drizzlewb.exposure import Exposure
 from drizzlewb.grid import OutputGrid, Region
 from drizzlewb.parameters import ReduceParameters
+from drizzlewb.products.inputs_update import refuse_changed
 from drizzlewb.reduction.inputs import as_asked
 from drizzlewb.reduction.plan import array_keys, check_plan, final_grid, separate_grid
 from drizzlewb.reduction.prepass import PrePass, run_prepass
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 LARGEST_SIDE = 1000
 SMALLEST_SIDE = 128
 CRMASK_SIDE = 1024
+LEAST_ROWS = 64  # of a region that are worth a thread of their own
 
 
 class Reduction:
@@ -107,6 +110,48 @@ class Reduction:
         self._on_separate: list[list[Placed]] = []
         self._on_final: list[Placed] = []
         self._mask_weights = np.zeros(0)
+
+    def again(
+        self, exposures: Sequence[Exposure], parameters: ReduceParameters, grid: OutputGrid
+    ) -> "Reduction | None":
+        """Reduction of the same stack for other ``final_*`` parameters, which shares all but the product.
+
+        Parameters
+        ----------
+        exposures : sequence of Exposure
+            The very objects that this one was made from.
+        parameters : ReduceParameters
+        grid : OutputGrid
+            Final grid.
+
+        Returns
+        -------
+        Reduction or None
+            None if anything but ``final_*`` differs, or the weights need files that were not read.
+
+        Raises
+        ------
+        DataError
+            A file was changed since it was read.
+        """
+        if self._prepass is None or self.exposures != tuple(exposures):
+            return None
+        refuse_changed(self.exposures)
+        mine, theirs = self.parameters, parameters
+        if mine.final.final_wht_type != theirs.final.final_wht_type:
+            return None
+        if theirs.model_copy(update={"final": mine.final, "final_grid": mine.final_grid}) != mine:
+            return None
+        keys = array_keys(self.exposures, parameters, self.separate_grid, grid)
+        if {**keys, "product": ""} != {**self.keys, "product": ""}:
+            return None  # a file that parameters name was edited
+        other = copy.copy(self)
+        other.parameters, other.final_grid, other.keys = parameters, grid, keys
+        other.seconds, other.cpu_seconds = {}, {}
+        other._lock = threading.Lock()
+        if grid != self.final_grid:
+            other._on_final = place([placed.prepared for placed in self._on_final], grid)
+        return other
 
     # ---------------------------------------------------------------- pre-pass
     def prepare(self) -> PrePass:
@@ -208,7 +253,14 @@ class Reduction:
         self._make_crmasks([(number, box)])
         return self._read_crmask(placed, box)
 
-    def product(self, region: Region, unit_factor: float = 1.0) -> Tile:
+    def product(
+        self,
+        region: Region,
+        unit_factor: float = 1.0,
+        *,
+        threads: int | None = None,
+        only: Collection[int] | None = None,
+    ) -> Tile:
         """Product of one region of the final grid, with all that it needs beneath it.
 
         Parameters
@@ -217,6 +269,12 @@ class Reduction:
             Pixels of the final grid; it is clipped to the grid.
         unit_factor : float
             Product units per electron/s.
+        threads : int, optional
+            Threads among which the rows of the region are shared; default, those of the reduction. It
+            never changes a pixel.
+        only : collection of int, optional
+            Drizzle these exposures of the stack alone, numbered from 0, with the sky and the cosmic-ray
+            masks of the whole stack.
         """
         self.prepare()
         region = region.clip(self.final_grid.shape)
@@ -226,10 +284,25 @@ class Reduction:
                 f"{self.final_grid.shape}. Choose a centre inside it."
             )
             raise DataError(msg)
+        chips = [c for c in self._on_final if only is None or c.prepared.exposure in only]
         if self.parameters.cosmicray.driz_cr:
-            under = boxes_under(self._on_final, region, self.parameters)
+            under = boxes_under(chips, region, self.parameters)
             self._make_crmasks([(placed.prepared.number, box) for placed, box in under])
-        return self._product_tile(region, unit_factor)
+        count = max(1, min(threads or self.threads, region.shape[0] // LEAST_ROWS))
+        if count == 1:
+            return self._product_tile(region, unit_factor, chips)
+        edges = np.linspace(region.y0, region.y1, count + 1).astype(int).tolist()
+        bands = [Region(a, b, region.x0, region.x1) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        made = map_unordered(
+            lambda band: self._product_tile(band, unit_factor, chips), bands, self.cancel, count
+        )
+        tiles = sorted(made, key=lambda tile: tile.region)
+        return Tile(
+            region,
+            np.concatenate([t.sci for t in tiles]),
+            np.concatenate([t.wht for t in tiles]),
+            np.concatenate([t.ctx for t in tiles], axis=1),
+        )
 
     # ---------------------------------------------------------------- looked at, not stored
     @property
@@ -299,10 +372,11 @@ class Reduction:
                 self.progress("final drizzle", done, len(tiles))
 
     # ---------------------------------------------------------------- how tiles are made
-    def _product_tile(self, region: Region, unit_factor: float) -> Tile:
+    def _product_tile(self, region: Region, unit_factor: float, chips: list[Placed] | None = None) -> Tile:
         self.cancel.check()
         read = self._read_crmask if self.parameters.cosmicray.driz_cr else None
-        return product_region(self._on_final, region, self.parameters, read, unit_factor)
+        chips = self._on_final if chips is None else chips
+        return product_region(chips, region, self.parameters, read, unit_factor)
 
     def _make_medians(self, regions: Sequence[Region]) -> None:
         array = self._require(self._median)

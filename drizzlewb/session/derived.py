@@ -7,7 +7,8 @@ from typing import Any
 
 from drizzlewb.errors import DataError, DrizzlewbError
 from drizzlewb.exposure import Exposure
-from drizzlewb.session.keys import ProductKeys, alignment_keys, product_keys
+from drizzlewb.grid import OutputGrid
+from drizzlewb.session.keys import ProductKeys, alignment_keys, product_grids, product_keys
 from drizzlewb.session.making import with_solutions
 from drizzlewb.session.state import ProductPlan, State
 
@@ -85,6 +86,7 @@ class Derived:
     ) -> None:
         self.exposures = dict(exposures)
         self.state = state
+        self._products: dict[str, ProductKeys] = {}
         self._memory: _Memory = before._memory if before is not None else _Memory()
 
     def exposure(self, rootname: str) -> Exposure:
@@ -123,7 +125,9 @@ class Derived:
 
     def refresh(self) -> None:
         """Look at the files again: those that parameters name may have changed, or be there by now."""
+        self._products.clear()
         self._memory.forget("product")
+        self._memory.forget("grids")
         self._memory.forget("alignment")
 
     def product(self, name: str) -> ProductKeys:
@@ -134,14 +138,23 @@ class Derived:
         DataError, ParameterError
             It cannot be made; see `drizzlewb.session.keys.product_keys`.
         """
+        if name in self._products:
+            return self._products[name]
         plan = self.state.product(name)
         other = self.state.reference_of(plan)
         reference = self.product(other).grid if other else None
-        stack = self.stack(plan)
-        return self._memory.get(
-            ("product", stack, plan.parameters, reference),
-            lambda: product_keys(stack, plan.parameters, reference),
-        )
+        stack, p = self.stack(plan), plan.parameters
+
+        def grids() -> tuple[OutputGrid, OutputGrid]:
+            frame = (p.general, p.instrument, p.separate_grid, p.final_grid)
+            what = ("grids", stack, frame, reference)
+            return self._memory.get(what, lambda: product_grids(stack, p, reference))
+
+        def make() -> ProductKeys:
+            return product_keys(stack, p, reference, grids)
+
+        self._products[name] = self._memory.get(("product", stack, p, reference), make)
+        return self._products[name]
 
     def members(self) -> tuple[Exposure, ...]:
         """Exposures of the alignment, in order."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,14 @@ from drizzlewb.reduction.plan import array_keys, check_plan, final_grid, separat
 from drizzlewb.reduction.record import distortion_digest
 from drizzlewb.session.state import AlignmentPlan
 
-__all__ = ["ALIGNMENT_STEPS", "PRODUCT_STEPS", "ProductKeys", "alignment_keys", "product_keys"]
+__all__ = [
+    "ALIGNMENT_STEPS",
+    "PRODUCT_STEPS",
+    "ProductKeys",
+    "alignment_keys",
+    "product_grids",
+    "product_keys",
+]
 
 ALIGNMENT_STEPS = ("sources", "solution")
 PRODUCT_STEPS = ("sky", "median", "crmask", "product")
@@ -53,8 +60,27 @@ class ProductKeys:
     off: tuple[str, ...] = ()
 
 
-def product_keys(
+def product_grids(
     exposures: Sequence[Exposure], parameters: ReduceParameters, reference: OutputGrid | None = None
+) -> tuple[OutputGrid, OutputGrid]:
+    """Separate and final grid of a product; arguments as those of `product_keys`."""
+    asked = as_asked(exposures, parameters)
+    if reference is None:
+        grid = final_grid(asked, parameters)
+    else:
+        section = parameters.final_grid
+        frame = ("rot", "scale", "ra", "dec", "outnx", "outny", "crpix1", "crpix2")
+        chips = [chip for exposure in asked for chip in exposure.chips]
+        values: dict[str, Any] = {name: getattr(section, f"final_{name}") for name in frame}
+        grid = output_grid(chips, wcs=section.final_wcs, refimage=reference, **values)
+    return separate_grid(asked, parameters), grid
+
+
+def product_keys(
+    exposures: Sequence[Exposure],
+    parameters: ReduceParameters,
+    reference: OutputGrid | None = None,
+    grids: Callable[[], tuple[OutputGrid, OutputGrid]] | None = None,
 ) -> ProductKeys:
     """Keys of a product.
 
@@ -65,6 +91,8 @@ def product_keys(
     parameters : ReduceParameters
     reference : OutputGrid, optional
         Grid of the product that ``final_refimage`` names.
+    grids : callable, optional
+        Gives what `product_grids` gives for the same exposures, frame and reference.
 
     Raises
     ------
@@ -73,15 +101,8 @@ def product_keys(
     """
     asked = as_asked(exposures, parameters)
     check_plan(asked, parameters)
-    if reference is None:
-        grid = final_grid(asked, parameters)
-    else:
-        section = parameters.final_grid
-        frame = ("rot", "scale", "ra", "dec", "outnx", "outny", "crpix1", "crpix2")
-        chips = [chip for exposure in asked for chip in exposure.chips]
-        values: dict[str, Any] = {name: getattr(section, f"final_{name}") for name in frame}
-        grid = output_grid(chips, wcs=section.final_wcs, refimage=reference, **values)
-    keys = array_keys(asked, parameters, separate_grid(asked, parameters), grid)
+    separate, grid = grids() if grids else product_grids(exposures, parameters, reference)
+    keys = array_keys(asked, parameters, separate, grid)
     names = (*_FILES, *_KEPT) if parameters.extra.keep or parameters.cosmicray.driz_cr_corr else _FILES
     files = {name: parameters[name] for name in names}
     off = []

@@ -106,6 +106,17 @@ class Known:
         found = self.session.cache.get(step, key)
         return None if found is None else found.value
 
+    def last(self, where: str, step: str) -> Any:
+        """Value of a step to look at: the fresh one, else the last that was made, or None.
+
+        The last one may be of other parameters: `status_of` says so. It may be gone from the cache.
+        """
+        fresh = self.result(where, step)
+        if fresh is not None:
+            return fresh
+        found = self.session.cache.get(step, self.made.get((where, step), ""))
+        return None if found is None else found.value
+
     def statuses(self) -> tuple[StepStatus, ...]:
         """How every step stands."""
         found = []

@@ -110,6 +110,10 @@ class Makers:
         reduction.prepare()
         return reduction
 
+    def again(self, reduction: Reduction, job: ProductJob) -> Reduction | None:
+        """Reduction of a job that shares all but the product with another; None where it cannot."""
+        return reduction.again(job.exposures, job.parameters, job.grid)
+
     def masks(self, reduction: Reduction) -> None:
         """Make median and cosmic-ray masks, as far as they are switched on."""
         reduction.make_masks()
@@ -133,7 +137,9 @@ class Makers:
     def preview(self, reduction: Reduction, region: Region) -> Cutout:
         """One region of the product."""
         unit, factor, _ = product_unit(reduction.exposures, reduction.parameters)
-        tile = reduction.product(region, factor)
+        # It takes less than a tenth of a second once the masks are there: all cores may help.
+        threads = thread_count(reduction.parameters.extra.threads)
+        tile = reduction.product(region, factor, threads=threads)
         return Cutout(tile.sci, tile.wht, tile.ctx, tile.region, reduction.final_grid, unit)
 
 

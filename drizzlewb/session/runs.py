@@ -21,7 +21,7 @@ from drizzlewb.session.work import Handle, Worker
 if TYPE_CHECKING:
     from drizzlewb.session.session import Session
 
-__all__ = ["Runs"]
+__all__ = ["Runs", "finished", "refused"]
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class Runs(Known):
         self.makers = makers
         self._long = Worker("drizzlewb-run")
         self._quick = Worker("drizzlewb-preview", newest_wins=True)
+        self.aside = Worker("drizzlewb-trial")
         self._prepasses: OrderedDict[str, PrePass] = OrderedDict()
         self._reductions: OrderedDict[str, Reduction] = OrderedDict()
         self._last_progress = 0.0
@@ -53,7 +54,7 @@ class Runs(Known):
     @property
     def handles(self) -> list[Handle]:
         """Work that runs or waits."""
-        return [h for worker in (self._long, self._quick) for h in worker.handles if not h.over]
+        return [h for worker in (self._long, self._quick, self.aside) for h in worker.handles if not h.over]
 
     def cancel(self) -> None:
         """Stop all work."""
@@ -70,7 +71,7 @@ class Runs(Known):
             keys = session.derived.alignment()
             done = self.result("alignment", "solution")
             if done is not None:
-                return _done("align", "alignment", ALIGNMENT_STEPS, done)
+                return finished("align", "alignment", ALIGNMENT_STEPS, done)
             sources = self.result("alignment", "sources")
 
             def work(handle: Handle, note: Callable[[str], None]) -> tuple[Any, list[Result]]:
@@ -81,7 +82,7 @@ class Runs(Known):
                     Result("solution", keys["solution"], solution),
                 ]
 
-            return self._submit(self._long, "align", "alignment", ALIGNMENT_STEPS, keys, work)
+            return self.submit(self._long, "align", "alignment", ALIGNMENT_STEPS, keys, work)
 
     def run(self, name: str, step: str) -> Handle:
         """See `Session.run`."""
@@ -94,20 +95,20 @@ class Runs(Known):
             session.derived.refresh()
             try:
                 keys = session.derived.product(name)
-                job = self._job(name, keys)
+                job = self.job(name, keys)
             except DrizzlewbError as error:
                 session.publish()
-                return _failed("run", name, steps, error)
+                return refused("run", name, steps, error)
             found = self.result(name, step)
             if found is not None:
                 session.cache.touch(keys.steps[step])
-                return _done("run", name, steps, found)
+                return finished("run", name, steps, found)
 
             def work(handle: Handle, note: Callable[[str], None]) -> tuple[Any, list[Result]]:
                 return self._make(job, keys, steps, handle, note)
 
             wanted = {s: keys.steps[s] for s in steps if s not in keys.off}
-            return self._submit(self._long, "run", name, steps, wanted, work)
+            return self.submit(self._long, "run", name, steps, wanted, work)
 
     def _make(
         self,
@@ -127,8 +128,8 @@ class Runs(Known):
             note(step)
             started = time.perf_counter()
             if reduction is None:
-                reduction = self.makers.reduction(self._with_prepass(job, keys), handle)
-                self._keep_prepass(job, keys, reduction)
+                reduction = self.makers.reduction(self.with_prepass(job, keys), handle)
+                self.keep_prepass(job, keys, reduction)
             if step == "sky":
                 value = reduction.prepare()
             elif step == "median":
@@ -154,11 +155,11 @@ class Runs(Known):
         with session.lock:
             try:
                 keys = session.derived.product(name)
-                region = self._region(keys, center, size, region)
-                job = self._job(name, keys)
+                region = self.region(keys, center, size, region)
+                job = self.job(name, keys)
             except DrizzlewbError as error:
                 session.publish()
-                return _failed("preview", name, ("preview",), error)
+                return refused("preview", name, ("preview",), error)
             key = preview_key(keys, region)
             self.regions[name] = region
             cached = session.cache.get("preview", key)
@@ -166,7 +167,7 @@ class Runs(Known):
                 for old in self._quick.handles:
                     old.drop("superseded")
                 session.publish()
-                return _done("preview", name, ("preview",), cached.value)
+                return finished("preview", name, ("preview",), cached.value)
 
             def work(handle: Handle, note: Callable[[str], None]) -> tuple[Any, list[Result]]:
                 note("preview")
@@ -174,15 +175,16 @@ class Runs(Known):
                 cutout = self.makers.preview(self._reduction(job, keys, handle), region)
                 return cutout, [Result("preview", key, cutout, time.perf_counter() - started)]
 
-            return self._submit(self._quick, "preview", name, ("preview",), {"preview": key}, work)
+            return self.submit(self._quick, "preview", name, ("preview",), {"preview": key}, work)
 
-    def _region(
+    def region(
         self,
         keys: ProductKeys,
         center: tuple[float, float] | None,
         size: int | tuple[int, int] | None,
         region: Region | None,
     ) -> Region:
+        """Output pixels that are meant: see `Session.preview`."""
         grid, selection = keys.grid, self.session.selection
         if region is None:
             center = center if center is not None else selection.center
@@ -198,7 +200,8 @@ class Runs(Known):
             raise DataError(msg)
         return region
 
-    def _job(self, name: str, keys: ProductKeys) -> ProductJob:
+    def job(self, name: str, keys: ProductKeys) -> ProductJob:
+        """Everything that a run or a preview of a product needs, as it is set now."""
         session, state = self.session, self.session.state
         plan = state.product(name)
         exposures = session.derived.stack(plan)
@@ -231,11 +234,12 @@ class Runs(Known):
         return decisions
 
     # ---------------------------------------------------------------- in the worker's thread
-    def _with_prepass(self, job: ProductJob, keys: ProductKeys) -> ProductJob:
+    def with_prepass(self, job: ProductJob, keys: ProductKeys) -> ProductJob:
+        """Job with the pre-pass that is known for it."""
         with self.session.lock:
             return dataclasses.replace(job, prepass=self._prepasses.get(_prepass_key(job, keys)))
 
-    def _keep_prepass(self, job: ProductJob, keys: ProductKeys, reduction: Reduction) -> None:
+    def keep_prepass(self, job: ProductJob, keys: ProductKeys, reduction: Reduction) -> None:
         prepass = reduction.prepare()
         with self.session.lock:
             key = _prepass_key(job, keys)
@@ -248,16 +252,27 @@ class Runs(Known):
         """Reduction of a preview: the one before if only the region changed. One thread calls this."""
         reduction = self._reductions.get(keys.pixels)
         if reduction is None:
-            reduction = self.makers.reduction(self._with_prepass(job, keys), handle)
-            self._keep_prepass(job, keys, reduction)
-            self._reductions[keys.pixels] = reduction
-            while len(self._reductions) > _REDUCTIONS:
-                self._reductions.popitem(last=False)
-        self._reductions.move_to_end(keys.pixels)
+            reduction = self.again(job) or self.makers.reduction(self.with_prepass(job, keys), handle)
+            self.keep_prepass(job, keys, reduction)
+            with self.session.lock:
+                # A slider that is dragged must not push the reductions of other products out.
+                for key in [k for k, r in self._reductions.items() if shares(r, reduction)]:
+                    del self._reductions[key]
+                self._reductions[keys.pixels] = reduction
+                while len(self._reductions) > _REDUCTIONS:
+                    self._reductions.popitem(last=False)
+        with self.session.lock:
+            self._reductions.move_to_end(keys.pixels)
         reduction.cancel, reduction.progress = handle.cancelling, handle.report
         return reduction
 
-    def _submit(
+    def again(self, job: ProductJob) -> Reduction | None:
+        """Reduction that shares with an earlier preview's all but the product; None if there is none."""
+        with self.session.lock:
+            known = list(self._reductions.values())
+        return next((r for r in (self.makers.again(e, job) for e in reversed(known)) if r is not None), None)
+
+    def submit(
         self,
         worker: Worker,
         kind: str,
@@ -266,6 +281,7 @@ class Runs(Known):
         wanted: dict[str, str],
         work: Callable[[Handle, Callable[[str], None]], tuple[Any, list[Result]]],
     ) -> Handle:
+        """Have work done by a worker; its results come in by `commit`."""
         at = [steps[0]]
 
         def note(step: str) -> None:
@@ -372,19 +388,25 @@ class Runs(Known):
             return changes
 
 
+def shares(one: Reduction, other: Reduction) -> bool:
+    """Whether two reductions have the same cosmic-ray masks, so that each is soon made from the other."""
+    mine, theirs = getattr(one, "keys", None), getattr(other, "keys", None)
+    return mine is not None and theirs is not None and {**mine, "product": ""} == {**theirs, "product": ""}
+
+
 def _prepass_key(job: ProductJob, keys: ProductKeys) -> str:
     """A pre-pass also holds the flats of IVM weights."""
     return keys.steps["sky"] + ("-ivm" if job.parameters.final.final_wht_type == "IVM" else "")
 
 
-def _done(kind: str, where: str, steps: tuple[str, ...], value: Any) -> Handle:
+def finished(kind: str, where: str, steps: tuple[str, ...], value: Any) -> Handle:
     """Work that need not be done: its result is there."""
     handle = Handle(kind, where, steps, lambda _: value)
     handle.run()
     return handle
 
 
-def _failed(kind: str, where: str, steps: tuple[str, ...], error: Exception) -> Handle:
+def refused(kind: str, where: str, steps: tuple[str, ...], error: Exception) -> Handle:
     """Work that cannot begin."""
     handle = Handle(kind, where, steps, lambda _: None)
     handle.settle("failed", error=error)

@@ -26,6 +26,7 @@ from drizzlewb.session.history import Change, History
 from drizzlewb.session.making import Makers
 from drizzlewb.session.runs import Runs
 from drizzlewb.session.state import ProductPlan, Selection, State, first_plans
+from drizzlewb.session.trials import Trials
 from drizzlewb.session.userfiles import UserFiles
 from drizzlewb.session.work import Handle
 
@@ -61,6 +62,8 @@ class Session(UserFiles):
         Shared by the panels; set it with `select`.
     shown : dict
         Product name to the `Shown` preview.
+    trials : Trials
+        What is measured aside, before a product is made.
     progress : tuple
         (step, done, total, message) of running work.
     busy : bool
@@ -100,6 +103,7 @@ class Session(UserFiles):
         self.warnings: list[Warning_] = []
         self.derived = Derived({}, self.state)
         self.runs = Runs(self, makers or Makers())
+        self.trials = Trials(self)
         if not isinstance(exposures, (tuple, list)) or exposures:
             self._load(exposures)
         self.publish()

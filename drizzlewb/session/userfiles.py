@@ -5,7 +5,7 @@ from typing import Any
 
 from drizzlewb.errors import DataError, ParameterError
 from drizzlewb.parameters.exchange import to_dict
-from drizzlewb.products.headers import activate, revert_file
+from drizzlewb.products.headers import activate, last_action, revert_file
 from drizzlewb.products.history import wcs_history
 from drizzlewb.products.inputs_update import check_inputs
 from drizzlewb.reduction.exporting import Source, decision_words, export, wcs_words
@@ -123,6 +123,29 @@ class UserFiles(Editing):
     def apply_alignment(self, folder: str | Path | None = None, **keywords: Any) -> list[Any]:
         """Write the alignment into the headers of the files; see `AlignedSolution.apply`."""
         return self.runs.apply_alignment(folder, keywords)
+
+    def revert_alignment(self) -> list[Any]:
+        """Take back what `apply_alignment` wrote last, in every file whose last change that was.
+
+        Returns
+        -------
+        list of Change
+
+        Raises
+        ------
+        DataError
+            No alignment was written here, or another program has changed a file since; files that come
+            before it are reverted then.
+        """
+        paths = dict.fromkeys(e.path for e in self.derived.exposures.values())
+        written = [path for path in paths if last_action(path) == "apply"]
+        if not written:
+            msg = "Nothing to revert: in none of these files the last change was an alignment written here."
+            raise DataError(msg)
+        try:
+            return [revert_file(path) for path in written]
+        finally:
+            self.reload()
 
     def wcs_history(self, rootname: str) -> list[Any]:
         """All WCS solutions in the file of an exposure; see `drizzlewb.products.history.wcs_history`."""

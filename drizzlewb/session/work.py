@@ -19,7 +19,7 @@ class Handle:
     Attributes
     ----------
     kind : str
-        'align', 'run' or 'preview'.
+        'align', 'run', 'preview', or what is measured aside ('sampling', 'sweep' ...).
     where : str
         'alignment', or the name of the product.
     steps : tuple of str

@@ -36,11 +36,14 @@ class Refused(DataError):
     ----------
     stage : str
         'sources', 'offset', 'matching', 'fit' or 'magnitudes'.
+    start : Start or None
+        The histogram that was looked at in vain, to be shown.
     """
 
-    def __init__(self, stage: str, message: str):
+    def __init__(self, stage: str, message: str, start: "Start | None" = None):
         super().__init__(message)
         self.stage = stage
+        self.start = start
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +158,7 @@ def find_start(
         tries.append((xy[starlike], ref[ref_starlike]))
     tries.append((_brightest(xy, flux, 300), _brightest(ref, ref_flux, 300)))
     best: OffsetPeak | None = None
+    seen: Start | None = None
     for mine, theirs in tries:
         peak, counts = find_peak(mine, theirs, radius)
         if believable(peak, counts.size) and peak is not None and not peak.at_edge:
@@ -166,6 +170,7 @@ def find_start(
             return Start(np.array([peak.dx, peak.dy]), 0.0, center, peak, counts)
         if peak is not None and (best is None or peak.contrast > best.contrast):
             best = peak
+            seen = Start(np.array([peak.dx, peak.dy]), 0.0, center, peak, counts)
     turned = _try_rotations(*clean, radius, center)
     if turned is not None:
         return turned
@@ -183,13 +188,16 @@ def find_start(
             f"{where} A peak of {beyond.pairs} pairs stands {distance:.0f} px away "
             f"({beyond.dx:+.1f}, {beyond.dy:+.1f}): widen searchrad to {advice:.4g} {unit}."
         )
-        raise Refused("offset", msg)
+        found, counts = find_peak(*clean, advice * unit_px)
+        if found is not None:
+            seen = Start(np.array([found.dx, found.dy]), 0.0, center, found, counts)
+        raise Refused("offset", msg, seen)
     msg = (
         f"{where} Nothing stands out up to {_farthest(clean[0], radius):.0f} px either, nor with rotations "
         f"up to {ROTATION_LIMIT_DEG:g} degree. Look at the sources (threshold, peakmax, conv_width, dqbits), "
         "and at whether the exposures overlap."
     )
-    raise Refused("offset", msg)
+    raise Refused("offset", msg, seen)
 
 
 def _try_rotations(xy: Array, ref: Array, radius: float, center: Array) -> Start | None:

@@ -104,7 +104,7 @@ def align_lists(
             verdict,
             refusal.stage,
             None,
-            start=start,
+            start=start or refusal.start,
             **_empty(sources),
         )
 

@@ -47,7 +47,7 @@ class Alignment:
     ref_mag : ndarray, float64, shape (n,)
         Magnitudes of the matched reference sources.
     start : Start or None
-        First offset, with its histogram.
+        First offset, with its histogram; of an exposure that was refused, what was looked at.
     chance_pairs : int
         Pairs that lists without common stars would have given.
     correlation : float

@@ -1,5 +1,6 @@
 """A list of sources, of an exposure or of a catalog, and how it was found."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,6 +37,9 @@ class ChipReport:
         Reason to number of sources.
     fwhm_px : float
         Median full width at half maximum of the stars, px; NaN if fewer than five could be measured.
+    left_out : mapping of str to ndarray, float64, shape (n, 3)
+        Reason to x, y (zero-based px of the highest pixel) and peak (file's unit, sky included) of the
+        sources that were dropped for it.
     """
 
     extver: int
@@ -47,6 +51,7 @@ class ChipReport:
     found: int
     dropped: dict[str, int]
     fwhm_px: float
+    left_out: Mapping[str, Array] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -265,13 +265,12 @@ def _chip_sources(
     xs, ys, heights = _peaks(image, good, filters, threshold)
     found = len(xs)
     shapes = detection.shape_statistics(image, filters, xs, ys, heights)
-    dropped: dict[str, int] = {}
+    lost: dict[str, npt.NDArray[np.bool_]] = {}
     keep = np.ones(found, bool)
 
     def drop(reason: str, bad: npt.NDArray[np.bool_]) -> None:
-        lost = int((keep & bad).sum())
-        if lost:
-            dropped[reason] = lost
+        if (keep & bad).any():
+            lost[reason] = lost.get(reason, np.zeros(found, bool)) | (keep & bad)
         keep[bad] = False
 
     for name, values, low, high in (
@@ -344,7 +343,11 @@ def _chip_sources(
         threshold / unit,
         sky / unit,
         found,
-        dropped,
+        {reason: int(which.sum()) for reason, which in lost.items()},
         fwhm,
+        {
+            reason: np.column_stack([xs[which], ys[which], shapes.peak[which] / unit])
+            for reason, which in lost.items()
+        },
     )
     return columns, report

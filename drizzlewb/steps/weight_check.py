@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.ndimage
@@ -17,9 +17,19 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from drizzlewb.errors import DataError
+from drizzlewb.grid import OutputGrid
 from drizzlewb.steps.saturation import saturation
 
-__all__ = ["WeightCheck", "check_weights", "exposure_count", "full_overlap", "source_imprint"]
+__all__ = [
+    "Found",
+    "WeightCheck",
+    "check_images",
+    "check_weights",
+    "exposure_count",
+    "find_stars",
+    "full_overlap",
+    "source_imprint",
+]
 
 RATIO = 0.8  # weight of a star's core over that of its surroundings below which it counts as damaged
 ANNULUS = (5.0, 9.0)  # output pixels around a star whose median is that of its surroundings
@@ -287,8 +297,6 @@ def check_weights(
     DataError
         The product has no context image, which tells where exposures overlap.
     """
-    from photutils.detection import DAOStarFinder
-
     if product.ctx is None:
         msg = (
             f"checking the weights of {product.path}: it has no context image, which tells where all "
@@ -296,38 +304,105 @@ def check_weights(
         )
         raise DataError(msg)
     owner = [number for number, entry in enumerate(product.record["inputs"]) for _ in entry["chips"]]
-    count = exposure_count(product.ctx, owner)
-    area = full_overlap(count)
-    sci, wht = product.sci, product.wht
     if exposures is None and getattr(product, "reduction", None) is not None:
         exposures = product.reduction.exposures
+    return check_images(
+        product.sci,
+        product.wht,
+        exposure_count(product.ctx, owner),
+        product.grid,
+        exposures=exposures,
+        threshold=threshold,
+        seed=seed,
+    )
+
+
+def check_images(
+    sci: NDArray[np.float32],
+    wht: NDArray[np.float32],
+    count: NDArray[np.integer],
+    grid: OutputGrid,
+    *,
+    exposures: Sequence[Any] | None = None,
+    threshold: float = 10.0,
+    seed: int = 1,
+) -> WeightCheck:
+    """`check_weights` for images in memory, such as one region of a product.
+
+    Parameters
+    ----------
+    sci, wht : float32[ny, nx]
+    count : integer[ny, nx]
+        Contributing exposures (`exposure_count`).
+    grid : OutputGrid
+        Of these very pixels: its shape is theirs.
+    exposures, threshold, seed
+        As for `check_weights`.
+    """
+    area = full_overlap(count)
+    found = find_stars(sci, area, grid.scale_arcsec, threshold)
+    keep = np.ones(found.x.size, bool)
+    if found.x.size and exposures is not None:
+        reach = max(1, round(0.5 / grid.scale_arcsec))
+        whole = ~scipy.ndimage.binary_dilation(saturation(grid, exposures).touched, iterations=reach)
+        keep = whole[np.rint(found.y).astype(int), np.rint(found.x).astype(int)]
+    elif found.x.size:
+        keep = found.peak < 0.5 * float(np.nanmax(sci[area]) - found.level)
+    x, y, magnitude = found.x[keep], found.y[keep], found.magnitude[keep]
+    return weigh(wht, area, int(count.max(initial=0)), x, y, magnitude, found.blank, seed=seed)
+
+
+class Found(NamedTuple):
+    """Stars of an image and the sky between them.
+
+    `x`, `y` : zero-based places; `magnitude` : instrumental; `peak` : above the level, image units;
+    `blank` : bool[ny, nx], sky; `level`, `noise` : of the sky, image units, NaN without any.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    magnitude: NDArray[np.float64]
+    peak: NDArray[np.float64]
+    blank: NDArray[np.bool_]
+    level: float
+    noise: float
+
+
+def find_stars(
+    sci: NDArray[np.float32], area: NDArray[np.bool_], scale_arcsec: float, threshold: float = 10.0
+) -> Found:
+    """Stars in an area of a drizzled image, and its blank sky.
+
+    Parameters
+    ----------
+    sci : float32[ny, nx]
+    area : bool[ny, nx]
+        Where to look.
+    scale_arcsec : float
+        Pixel size.
+    threshold : float
+        Least peak over the noise of the image.
+    """
+    from photutils.detection import DAOStarFinder
+
     values = sci[area & np.isfinite(sci)]
     level = float(np.median(values)) if values.size else math.nan
     noise = 1.4826 * float(np.median(np.abs(values - level))) if values.size else math.nan
-    x = y = magnitude = np.zeros(0)
+    x = y = magnitude = peak = np.zeros(0)
     blank = area & (np.abs(np.nan_to_num(sci) - level) < 3 * noise)
     if values.size and noise > 0:
-        width = max(2.0, 0.11 / product.grid.scale_arcsec)
-        finder = DAOStarFinder(threshold * noise, width)
+        finder = DAOStarFinder(threshold * noise, max(2.0, 0.11 / scale_arcsec))
         found = finder(np.where(np.isfinite(sci), sci - level, 0), mask=~area)
         if found is not None:
             names = (
                 ("x_centroid", "y_centroid") if "x_centroid" in found.colnames else ("xcentroid", "ycentroid")
             )
-            x, y = (np.asarray(found[name]) for name in names)
-            magnitude = -2.5 * np.log10(np.asarray(found["flux"]))
-            if exposures is not None:
-                touched = saturation(product.grid, exposures).touched
-                whole = ~scipy.ndimage.binary_dilation(
-                    touched, iterations=round(0.5 / product.grid.scale_arcsec)
-                )
-                keep = whole[np.rint(y).astype(int), np.rint(x).astype(int)]
-            else:
-                keep = np.asarray(found["peak"]) < 0.5 * float(values.max() - level)
-            x, y, magnitude = x[keep], y[keep], magnitude[keep]
+            x, y = (np.asarray(found[name], float) for name in names)
+            magnitude = -2.5 * np.log10(np.asarray(found["flux"], float))
+            peak = np.asarray(found["peak"], float)
         bright = np.nan_to_num(sci) - level > 5 * noise
         blank &= ~scipy.ndimage.binary_dilation(bright, iterations=3)
-    return weigh(wht, area, int(count.max(initial=0)), x, y, magnitude, blank, seed=seed)
+    return Found(x, y, magnitude, peak, blank, level, noise)
 
 
 def weigh(

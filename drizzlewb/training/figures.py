@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from drizzlewb.training.measure import robust_sigma
+from drizzlewb.steps.image_quality import robust_sigma
 from drizzlewb.training.rays import SIGMAS
 from drizzlewb.training.science import BIAS_LIMIT, COMPLETENESS
 

@@ -11,6 +11,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from drizzlewb.exposure import Exposure
+from drizzlewb.steps.image_quality import Noise, measured_noise, noise_factor, robust_sigma
 from drizzlewb.steps.saturation import Saturation, saturation
 from drizzlewb.steps.weight_check import WeightCheck, full_overlap, weigh
 from drizzlewb.training.alignment_error import mean_frame
@@ -19,13 +20,9 @@ from drizzlewb.training.expected import Scene, expected_scene
 from drizzlewb.training.known import Known
 from drizzlewb.training.measure import (
     ANNULUS_ARCSEC,
-    Noise,
     Photometry,
     isolated,
-    measured_noise,
-    noise_factor,
     photometry_of_residuals,
-    robust_sigma,
 )
 
 __all__ = ["Look", "look"]

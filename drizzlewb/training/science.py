@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drizzlewb.exposure import Exposure
+from drizzlewb.steps.image_quality import robust_sigma, star_width
+from drizzlewb.steps.noise_theory import dithered_noise_factor
 from drizzlewb.training.expected import Scene
 from drizzlewb.training.known import Known
 from drizzlewb.training.look import Look
-from drizzlewb.training.measure import Photometry, robust_sigma, star_width
-from drizzlewb.training.noise_theory import dithered_noise_factor
+from drizzlewb.training.measure import Photometry
 from drizzlewb.training.rays import SIGMAS, RayCount
 from drizzlewb.training.roles import Role
 from drizzlewb.training.rows import FAIL, GOOD, NOT_GRADED, PASS, Row, judge, not_graded

@@ -72,6 +72,13 @@ class Frame:
         values = np.concatenate(parts) if parts else np.empty(0, np.float32)
         return values[np.isfinite(values)]
 
+    def binned(self, box: Region, most: int) -> tuple[NDArray[np.float32], float]:
+        """Pixels of a box averaged over square blocks, at most `most` along a side; the blocks' side, px.
+
+        The side is below 1 where a frame is drawn finer than the pixels of its grid.
+        """
+        return binned(np.ascontiguousarray(self.read(box), np.float32), most)
+
     def value(self, x: float, y: float) -> float:
         """Value of the pixel that holds a point; NaN outside."""
         i, j = round(x), round(y)

@@ -23,7 +23,7 @@ from drizzlewb.views import stretch as stretching
 from drizzlewb.views.frames import Frame, binned
 from drizzlewb.views.style import COLOURS, escape
 
-__all__ = ["DRAG_PX", "REST_PX", "ImageView"]
+__all__ = ["DRAG_PX", "REST_PX", "ImageView", "put_picture"]
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ class ImageView(W.VBox):
         Pixels along a side that are sent at rest, at most 2048.
     background : bool
         Render in a thread of its own; False renders at once, for tests and reports.
+    scales : (Scale, Scale), optional
+        x and y of another view, so that both are zoomed and panned as one.
 
     Attributes
     ----------
@@ -84,6 +86,7 @@ class ImageView(W.VBox):
         tools: bool = True,
         rest_px: int = REST_PX,
         background: bool = True,
+        scales: tuple[bq.LinearScale, bq.LinearScale] | None = None,
     ) -> None:
         self._worker = Worker("drizzlewb-view", newest_wins=True) if background else None
         self._sample: NDArray[np.float32] = np.empty(0, np.float32)
@@ -94,7 +97,7 @@ class ImageView(W.VBox):
         self.rest_px = min(rest_px, MOST_PX)
         self.moving = False
 
-        self.x, self.y = bq.LinearScale(min=0.0, max=1.0), bq.LinearScale(min=0.0, max=1.0)
+        self.x, self.y = scales or (bq.LinearScale(min=0.0, max=1.0), bq.LinearScale(min=0.0, max=1.0))
         self._picture = W.Image(value=_blank(), format="jpeg")
         self._image = bq.Image(image=self._picture, x=[0, 1], y=[0, 1], scales={"x": self.x, "y": self.y})
         axes = [
@@ -297,7 +300,7 @@ class ImageView(W.VBox):
         if self.frame is None or box.empty:
             return np.zeros((1, 1, 3), np.uint8), box
         most = most_px or (DRAG_PX if self.moving else self.rest_px)
-        image, step = binned(np.ascontiguousarray(self.frame.read(box), np.float32), most)
+        image, step = self.frame.binned(box, most)
         rgb = stretching.coloured(image, self.low, self.high, self.stretch, self.colour_map)
         tints = list(self._tints.values())
         if self.dq_bits and self.frame.dq is not None:
@@ -306,18 +309,17 @@ class ImageView(W.VBox):
             words, _ = binned(np.ascontiguousarray(tint.words(box), np.uint16) & np.uint16(tint.bits), most)
             where = words != 0
             rgb[where] = (rgb[where] * (1 - _TINT) + np.array(tint.colour) * _TINT).astype(np.uint8)
-        return rgb, Region(box.y0, box.y0 + rgb.shape[0] * step, box.x0, box.x0 + rgb.shape[1] * step)
+        ny, nx = round(rgb.shape[0] * step), round(rgb.shape[1] * step)
+        return rgb, Region(box.y0, box.y0 + ny, box.x0, box.x0 + nx)
 
     def render(self) -> None:
         """Render what is in view, now."""
         rgb, box = self.picture()
         if box.empty:
             return
-        self._picture.value = stretching.jpeg(rgb, 80 if self.moving else 92)
-        x, y = [box.x0 - 0.5, box.x1 - 0.5], [box.y0 - 0.5, box.y1 - 0.5]
-        if list(self._image.x) != x or list(self._image.y) != y:
-            with self._image.hold_sync():
-                self._image.x, self._image.y = x, y
+        self._picture = put_picture(
+            self._image, rgb, 80 if self.moving else 92, (box.x0, box.x1), (box.y0, box.y1)
+        )
 
     # ---------------------------------------------------------------- tools
     def _tools(self) -> W.HBox:
@@ -444,6 +446,21 @@ class ImageView(W.VBox):
         if names:
             parts.append("DQ: " + ", ".join(names))
         return "&nbsp; ".join(escape(part) for part in parts)
+
+
+def put_picture(
+    mark: bq.Image, rgb: NDArray[np.uint8], quality: int, x: tuple[float, float], y: tuple[float, float]
+) -> W.Image:
+    """Give an image mark another picture, of the pixels from ``x[0]`` to before ``x[1]``, and so for y.
+
+    bqplot draws a picture when it is another widget; new bytes in the old one would not be seen.
+    """
+    old, new = mark.image, W.Image(value=stretching.jpeg(rgb, quality), format="jpeg")
+    with mark.hold_sync():
+        mark.image = new
+        mark.x, mark.y = [x[0] - 0.5, x[1] - 0.5], [y[0] - 0.5, y[1] - 0.5]
+    old.close()
+    return new
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

@@ -80,6 +80,9 @@ _CSS = """
 .dwb .bqplot .axis .tick text { font-size: 11px; }
 .dwb .bqplot .plotarea_background { fill: transparent !important; stroke: var(--dwb-line); }
 .dwb .bqplot .legend rect { fill: var(--dwb-page); stroke: var(--dwb-line); opacity: .9; }
+.dwb-list select, .dwb-list-head { font-family: var(--jp-code-font-family, monospace); font-size: 12px; }
+.dwb-list-head { color: var(--dwb-soft); padding-left: 5px; white-space: pre; }
+.dwb-list select { min-width: 760px; }
 .dwb .widget-toggle-buttons button.jupyter-button { width: auto; }
 """
 

@@ -42,6 +42,7 @@ def page(chromium):
     """A page; whatever it wrote to the console as an error is in ``page.errors``."""
     made = chromium.new_page(viewport={"width": 1280, "height": 1400})
     made.errors = []
+    made.set_default_timeout(120_000)
     made.on("pageerror", lambda error: made.errors.append(str(error)))
     yield made
     made.close()

@@ -122,6 +122,22 @@ def test_every_parameter_of_both_tasks_has_a_field():
         assert holder.live == []
 
 
+def test_a_fold_is_made_when_it_is_opened_and_counts_what_was_changed(holder):
+    made = Form(ReduceParameters, ["final_pixfrac"], {"Sky": ["skysub", "skyfile"]}, send=holder.send)
+    holder.parameters = holder.parameters.replace({"skysub": False})
+    made.show(holder.parameters)
+    fold = made.children[-1]
+    assert fold.titles == ("Sky (1 changed)",)
+    assert list(made.made) == ["final_pixfrac"]
+    fold.set_state({"selected_index": 0})
+    assert set(made.made) == {"final_pixfrac", "skysub", "skyfile"}
+    assert made.made["skysub"].control.value is False
+    made["skysub"].reset.click()
+    made.show(holder.parameters)
+    assert holder.parameters.sky.skysub
+    assert fold.titles == ("Sky",)
+
+
 def test_an_unknown_field_is_refused(holder):
     with pytest.raises(ParameterError, match="no parameter 'final_scale'"):
         form(holder, "final_pixfrac")["final_scale"]

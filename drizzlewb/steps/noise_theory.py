@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from drizzlewb import distortion
 from drizzlewb.exposure import Chip, Exposure
 from drizzlewb.grid import OutputGrid
-from drizzlewb.training.measure import BLOCK
+from drizzlewb.steps.image_quality import BLOCK
 
 __all__ = ["dithered_noise_factor"]
 
