@@ -66,8 +66,53 @@ def pixfrac() -> None:
         _say("  of which the region itself", kernels, spent_cpu)
 
 
+def cr_threshold() -> None:
+    """Drag driz_cr_snr: the mask of a box of a chip, and a region of the product; the median is there already."""
+    from drizzlewb.grid import Region
+    from drizzlewb.reduction.looks import Pieces, preview_region
+    from drizzlewb.views.frames import cutout_frame
+    from drizzlewb.views.image import ImageView
+
+    session, name = _session()
+    exposure = session.exposures[0]
+    chip = exposure.chips[0]
+    y0, x0 = (side // 2 - 256 for side in chip.shape)
+    box = Region(y0, y0 + 512, x0, x0 + 512)
+    session.preview_masks(name, exposure.rootname, chip.extver, box).result()
+    session.preview(name, size=512).result()
+    view = ImageView(background=False)
+    view.show(cutout_frame(session.shown[name].cutout))
+    for label, ask in (
+        ("driz_cr_snr, mask of 512 x 512 px of a chip", "mask"),
+        ("driz_cr_snr, slider to JPEG of the product", "product"),
+    ):
+        wall, cpu = [], []
+        for k in range(ROUNDS):
+            started, spent = time.perf_counter(), time.process_time()
+            value = 3.5 + 3.0 * (k * 0.618 % 1.0) + (0.001 if ask == "mask" else 0.0)
+            session.set(name, driz_cr_snr=(round(value, 4), 3.0), live=True)
+            if ask == "mask":
+                session.preview_masks(name, exposure.rootname, chip.extver, box).result()
+            else:
+                session.preview(name, size=512).result()
+                view.show(cutout_frame(session.shown[name].cutout), keep_view=True, moving=True)
+            wall.append(time.perf_counter() - started)
+            cpu.append(time.process_time() - spent)
+        _say(label, wall, cpu)
+    reduction = next(reversed(session.runs._reductions.values()))
+    region = session.shown[name].cutout.region
+    wall, cpu = [], []
+    for _ in range(ROUNDS):
+        started, spent = time.perf_counter(), time.process_time()
+        preview_region(reduction, region, 1.0, Pieces())
+        wall.append(time.perf_counter() - started)
+        cpu.append(time.process_time() - spent)
+    _say("  of which masks and region", wall, cpu)
+
+
 def main() -> None:
     pixfrac()
+    cr_threshold()
 
 
 if __name__ == "__main__":

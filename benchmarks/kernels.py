@@ -19,7 +19,7 @@ from astropy.wcs import WCS, DistortionLookupTable, Sip
 from drizzlewb.distortion import homography, pack, tan_wcs
 from drizzlewb.kernels.blot import INTERPOLANTS, blot_box
 from drizzlewb.kernels.drizzle import KERNELS, drizzle_box, finish, reach
-from drizzlewb.kernels.transform import map_row
+from drizzlewb.kernels.rows import map_row
 
 FLOORS = {"square": 1.8, "turbo": 2.0, "gaussian": 2.0, "lanczos2": 5.0, "lanczos3": 5.0}
 # output / input scale, pixfrac, angle of the output on the chip

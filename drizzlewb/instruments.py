@@ -6,12 +6,11 @@ nothing else is said, keywords and constants are those of drizzlepac 3.11 (``acs
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from astropy.io.fits import Header
 
 from drizzlewb.errors import DataError, ParameterError
 from drizzlewb.quality import TABLES, FlagTable
@@ -190,7 +189,7 @@ def detector(name: str) -> Detector:
         raise ParameterError(msg) from None
 
 
-def identify(primary: Header) -> Detector | None:
+def identify(primary: Mapping[str, Any]) -> Detector | None:
     """Detector that a primary header names; None where INSTRUME and DETECTOR are not in our tables.
 
     A drizzled product keeps the INSTRUME card of its inputs but no longer is that detector: it is
@@ -241,14 +240,16 @@ def mean_of_nonzero(values: Iterable[float]) -> float | None:
     return sum(kept) / len(kept) if kept else None
 
 
-def chip_numbers(entry: Detector, primary: Header, sci: Header, chip: int, exptime: float) -> ChipNumbers:
+def chip_numbers(
+    entry: Detector, primary: Mapping[str, Any], sci: Mapping[str, Any], chip: int, exptime: float
+) -> ChipNumbers:
     """Gain, read noise and dark rate of a chip.
 
     Parameters
     ----------
     entry : Detector
         From `identify`.
-    primary, sci : Header
+    primary, sci : mapping
         Keywords are looked for in the primary header first, then in that of the science array.
     chip : int
         Number of the chip (WFPC2: 1 is the PC).
@@ -289,7 +290,7 @@ def chip_numbers(entry: Detector, primary: Header, sci: Header, chip: int, expti
     return ChipNumbers(found["gain"], found["read_noise"], dark, tuple(nominal))
 
 
-def cte_direction(entry: Detector, primary: Header, chip: int) -> int:
+def cte_direction(entry: Detector, primary: Mapping[str, Any], chip: int) -> int:
     """Direction in y of the tail that poor charge transfer leaves: 1 up, -1 down, 0 none.
 
     The sign is drizzlepac's: ACS/WFC and UVIS -1 for the lower chip (CCDCHIP 2, SCI,1) and 1 for the
@@ -303,7 +304,7 @@ def cte_direction(entry: Detector, primary: Header, chip: int) -> int:
     return {"WFPC2": -1, "STIS/CCD": 1}.get(entry.name, 0)
 
 
-def filters(entry: Detector, primary: Header) -> str:
+def filters(entry: Detector, primary: Mapping[str, Any]) -> str:
     """Names of the filters in the beam, clear positions left out, joined by ';'; 'CLEAR' if none is left."""
     names = [str(primary.get(keyword, "")).strip() for keyword in entry.filter_keywords]
     used = [n for n in names if n and n != "N/A" and not n.upper().startswith(("CLEAR", "50CCD"))]

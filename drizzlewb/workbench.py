@@ -10,16 +10,26 @@ import ipywidgets as W
 from drizzlewb.panels.alignment import AlignmentPanel
 from drizzlewb.panels.base import Messages, Panel
 from drizzlewb.panels.compare import ComparePanel
+from drizzlewb.panels.cosmicrays import CosmicRaysPanel
+from drizzlewb.panels.export import ExportPanel
+from drizzlewb.panels.exposures import ExposuresPanel
+from drizzlewb.panels.final import FinalPanel
 from drizzlewb.panels.sky import SkyPanel
+from drizzlewb.panels.weights import WeightsPanel
 from drizzlewb.session import Session
 from drizzlewb.views.style import STATE_SIGNS, escape, style_sheet
 
 __all__ = ["PANELS", "Workbench"]
 
 PANELS: tuple[type[Panel], ...] = (
+    ExposuresPanel,
     AlignmentPanel,
     SkyPanel,
+    CosmicRaysPanel,
+    FinalPanel,
+    WeightsPanel,
     ComparePanel,
+    ExportPanel,
 )
 """Panels in the order of the work."""
 

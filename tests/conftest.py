@@ -29,3 +29,19 @@ def tiny_f606w(tiny_set) -> list:
     from drizzlewb.training.demo import with_true_wcs
 
     return with_true_wcs(read_exposures(str(tiny_set / "j8ny01*_flc.fits")))
+
+
+@pytest.fixture(scope="session")
+def reduced_session(tiny_set):
+    """Session of two F606W exposures and one F814W of the tiny set: aligned, accepted, F606W run.
+
+    Tests may look at it and export from it, and leave its state as it is.
+    """
+    from drizzlewb import Session
+
+    names = ("j8ny01svq", "j8ny01szq", "j8ny02yvq")
+    session = Session([str(tiny_set / f"{name}_flc.fits") for name in names])
+    session.align().result(300)
+    session.accept()
+    session.run("F606W").result(300)
+    return session

@@ -322,7 +322,8 @@ def test_other_projections_are_sampled(name):
 
 
 def test_sampled_rows_equal_points_and_do_not_depend_on_the_run():
-    from drizzlewb.kernels.transform import map_points, map_row
+    from drizzlewb.kernels.rows import map_row
+    from drizzlewb.kernels.transform import map_points
 
     packed = pack(other_projection("TPV"), (150, 200))
     h = homography(packed, linear(packed))

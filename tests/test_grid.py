@@ -12,7 +12,7 @@ from made_wcs import made_wcs
 from drizzlewb.distortion import homography, linear, pack, pixel_to_sky, sky_to_pixel, tan_wcs
 from drizzlewb.errors import DataError, ParameterError
 from drizzlewb.grid import OutputGrid, Region, chip_box, grid_region, output_grid
-from drizzlewb.kernels.transform import map_row
+from drizzlewb.kernels.rows import map_row
 
 SHAPE = (300, 400)
 

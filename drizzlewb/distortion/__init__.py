@@ -1,6 +1,7 @@
 """Distortion of chips: an astropy WCS packed for the kernels, and sky coordinates from it."""
 
 from drizzlewb.distortion.packing import pack
+from drizzlewb.distortion.plain import LookupTable, pack_cards
 from drizzlewb.distortion.sky import (
     footprint,
     homography,
@@ -14,10 +15,12 @@ from drizzlewb.distortion.sky import (
 from drizzlewb.distortion.undistorted import pixel_area_map, plate_scale, tangent_plane
 
 __all__ = [
+    "LookupTable",
     "footprint",
     "homography",
     "linear",
     "pack",
+    "pack_cards",
     "pixel_area_map",
     "pixel_to_pixel",
     "pixel_to_sky",

@@ -3,12 +3,10 @@
 import logging
 import math
 import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy import units as u
-from astropy.coordinates import SkyCoord
-from astropy.wcs import WCS
-from astropy.wcs import utils as wcs_utils
 from numpy.typing import NDArray
 
 from drizzlewb.distortion.sampling import agrees, sampled
@@ -16,13 +14,16 @@ from drizzlewb.distortion.sky import check_linear
 from drizzlewb.errors import DataError
 from drizzlewb.kernels.transform import PackedWCS
 
-__all__ = ["pack"]
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
+__all__ = ["idc_plane", "pack", "packed_terms", "sip_arrays"]
 
 log = logging.getLogger(__name__)
 _NO_TABLE = np.zeros((0, 0), np.float32)
 
 
-def pack(wcs: WCS, shape: tuple[int, int], header=None, primary=None) -> PackedWCS:
+def pack(wcs: "WCS", shape: tuple[int, int], header=None, primary=None) -> PackedWCS:
     """Pack a celestial WCS and all its distortion terms into plain arrays.
 
     Parameters
@@ -60,13 +61,49 @@ def pack(wcs: WCS, shape: tuple[int, int], header=None, primary=None) -> PackedW
         warnings.simplefilter("ignore")
         wcs.wcs.set()
     codes = [wcs.wcs.ctype[k][4:8].strip("-") for k in (wcs.wcs.lng, wcs.wcs.lat)]
-    idc = _idc(header, primary)
+    idc = idc_plane(header, primary)
     if codes != ["TAN", "TAN"] or wcs.wcs.get_pv():
         return sampled(wcs, (ny, nx), idc)
     crpix = np.array(wcs.wcs.crpix, np.float64) - 1.0
     crval, cd = _tan_frame(wcs)
-    sip_ref, sip_a, sip_b = _sip(wcs, crpix)
-    tables = [_table(t) for t in (wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2)]
+    lookups = (wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2)
+    packed = packed_terms(crpix, crval, cd, _sip(wcs, crpix), lookups, (ny, nx), idc)
+    # wcslib knows distortions that astropy does not show (TPV, TPD, DSS in a TAN's clothes).
+    return packed if agrees(wcs, packed, (ny, nx)) else sampled(wcs, (ny, nx), idc)
+
+
+def packed_terms(
+    crpix: NDArray,
+    crval: NDArray,
+    cd: NDArray,
+    sip: tuple[NDArray, NDArray, NDArray],
+    lookups: Sequence[Any],
+    shape: tuple[int, int],
+    idc: NDArray,
+) -> PackedWCS:
+    """Pack the terms of a TAN WCS.
+
+    Parameters
+    ----------
+    crpix, crval, cd : ndarray
+        Zero-based px; degrees, right ascension in [0, 360); deg/px, with LONPOLE of 180 degrees.
+    sip : tuple of ndarray
+        Zero-based reference pixel and the coefficients A and B, from `sip_arrays`.
+    lookups : sequence
+        NPOL in x and y, D2IM in x and y: each None, or a table with ``data``, ``crpix``, ``crval``,
+        ``cdelt``.
+    shape : (int, int)
+        (ny, nx) of the chip.
+    idc : ndarray
+        From `idc_plane`.
+
+    Raises
+    ------
+    DataError
+        A table that holds a number which is not finite, or that is unbelievable.
+    """
+    sip_ref, sip_a, sip_b = sip
+    tables = [_table(t) for t in lookups]
     packed = PackedWCS(
         crpix=crpix,
         cd=cd,
@@ -85,12 +122,11 @@ def pack(wcs: WCS, shape: tuple[int, int], header=None, primary=None) -> PackedW
         grid_axes=np.zeros(4),
         idc=idc,
     )
-    packed.d2im_limits[:] = _d2im_limits(packed, (ny, nx))
-    # wcslib knows distortions that astropy does not show (TPV, TPD, DSS in a TAN's clothes).
-    return packed if agrees(wcs, packed, (ny, nx)) else sampled(wcs, (ny, nx), idc)
+    packed.d2im_limits[:] = _d2im_limits(packed, shape)
+    return packed
 
 
-def _celestial(wcs: WCS) -> WCS:
+def _celestial(wcs: "WCS") -> "WCS":
     if not wcs.has_celestial:
         types = ", ".join(repr(t) for t in wcs.wcs.ctype)
         msg = (
@@ -101,7 +137,7 @@ def _celestial(wcs: WCS) -> WCS:
     return wcs if wcs.naxis == 2 else wcs.celestial
 
 
-def _tan_frame(wcs: WCS) -> tuple[NDArray, NDArray]:
+def _tan_frame(wcs: "WCS") -> tuple[NDArray, NDArray]:
     """CRVAL and CD in an equatorial frame, with LONPOLE folded into CD."""
     rows = [wcs.wcs.lng, wcs.wcs.lat]
     cd = np.array(wcs.pixel_scale_matrix, np.float64)[rows]
@@ -124,6 +160,10 @@ def _turn(cd, angle_deg):
 
 def _to_icrs(wcs, crval):
     """ICRS tangent point and the turn of its tangent plane, for a galactic or ecliptic WCS."""
+    from astropy import units as u  # late: slow to import, and few headers need them
+    from astropy.coordinates import SkyCoord
+    from astropy.wcs import utils as wcs_utils
+
     try:
         frame = wcs_utils.wcs_to_celestial_frame(wcs)
     except ValueError as error:
@@ -142,10 +182,15 @@ def _sip(wcs, crpix):
     if not wcs.wcs.ctype[0].endswith("-SIP"):
         ctype = wcs.wcs.ctype[0]
         log.info("SIP coefficients under CTYPE %r, which lacks -SIP: applied, as astropy does", ctype)
-    n = max(sip.a.shape[0], sip.b.shape[0])
+    return sip_arrays(sip.a, sip.b, np.array(sip.crpix, np.float64) - 1.0)
+
+
+def sip_arrays(a: NDArray, b: NDArray, crpix: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Zero-based reference pixel and SIP coefficients A and B, both of the higher one's order."""
+    n = max(a.shape[0], b.shape[0])
     i, j = np.indices((n, n))
     packed = []
-    for coefficients in (sip.a, sip.b):
+    for coefficients in (a, b):
         square = np.zeros((n, n))
         m = coefficients.shape[0]
         square[:m, :m] = coefficients
@@ -154,7 +199,7 @@ def _sip(wcs, crpix):
     if not np.isfinite(packed).all():
         msg = "Packing a WCS: a SIP coefficient is not a finite number. The header is damaged."
         raise DataError(msg)
-    return np.array(sip.crpix, np.float64) - 1.0, packed[0], packed[1]
+    return crpix.copy(), packed[0], packed[1]
 
 
 def _table(lookup):
@@ -191,19 +236,22 @@ def _d2im_limits(packed, shape):
                 "other; at most 0.5 is believable. The D2IMARR extension is damaged."
             )
             raise DataError(msg)
-    # Third-order remainder of SIP's Taylor series in the D2IM shift, within a chip around the chip.
+    # Third-order remainder of SIP's Taylor series in the D2IM shifts, within a chip around the chip.
     reach = np.abs(packed.sip_ref) + 2.0 * np.array([shape[1], shape[0]], np.float64)
     n = packed.sip_a.shape[0] - 1
     remainder = 0.0
     for sip in (packed.sip_a, packed.sip_b):
         for i in range(n + 1):
-            for j in range(3, n - i + 1):
-                remainder += abs(sip[i, j]) * math.comb(j, 3) * reach[0] ** i * reach[1] ** (j - 3)
-    limits[2] = 1.0 if remainder * limits[1] ** 3 < 1e-11 else 0.0
+            for j in range(n - i + 1):
+                for k in range(max(3 - j, 0), min(i, 3) + 1):
+                    term = math.comb(i, k) * reach[0] ** (i - k) * limits[0] ** k
+                    term *= math.comb(j, 3 - k) * reach[1] ** (j - 3 + k) * limits[1] ** (3 - k)
+                    remainder += abs(sip[i, j]) * term
+    limits[2] = 1.0 if remainder < 1e-11 else 0.0
     return limits
 
 
-def _idc(header, primary):
+def idc_plane(header, primary) -> NDArray:
     """What stwcs reads to make the undistorted plane of a Hubble chip (``wcsutil.instruments``)."""
     idc = np.full(6, np.nan)
     if header is None:

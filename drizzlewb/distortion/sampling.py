@@ -1,9 +1,6 @@
 """Projections that are not TAN, carried onto a tangent plane by error-bounded samples of astropy."""
 
 import numpy as np
-from astropy import units as u
-from astropy.coordinates import SkyCoord
-from astropy.wcs import utils as wcs_utils
 
 from drizzlewb.distortion.sky import linear, map_arrays, sky_to_pixel, tan_wcs
 from drizzlewb.errors import DataError
@@ -98,6 +95,10 @@ def _astropy_sky(wcs, x, y):
     world = wcs.all_pix2world(np.ravel(x), np.ravel(y), 0)
     lon, lat = world[wcs.wcs.lng], world[wcs.wcs.lat]
     if not wcs.wcs.ctype[wcs.wcs.lng].startswith("RA"):
+        from astropy import units as u  # late: slow to import, and few headers need them
+        from astropy.coordinates import SkyCoord
+        from astropy.wcs import utils as wcs_utils
+
         sky = SkyCoord(lon * u.deg, lat * u.deg, frame=wcs_utils.wcs_to_celestial_frame(wcs)).icrs
         lon, lat = sky.ra.deg, sky.dec.deg
     return np.reshape(lon, np.shape(x)), np.reshape(lat, np.shape(x))

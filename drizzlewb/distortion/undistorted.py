@@ -5,7 +5,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from drizzlewb.kernels.transform import PackedWCS, map_row
+from drizzlewb.kernels.rows import map_row
+from drizzlewb.kernels.transform import PackedWCS
 
 __all__ = ["pixel_area_map", "plate_scale", "tangent_plane"]
 

@@ -2,11 +2,13 @@
 
 `read_exposures` is the door. ``values`` has Chip and Exposure; ``plane`` reads boxes; ``fitsfile`` scans
 headers; ``opening`` turns a file into exposures; ``intake`` resolves names, lists and associations;
-``checks`` refuses mixtures and warns; ``overrides`` sets other gains, noises and times.
+``checks`` refuses mixtures and warns; ``flag_counts`` counts DQ bits; ``overrides`` sets other gains,
+noises and times.
 """
 
 from drizzlewb.exposure.checks import Warning_, check, exposure_table, refuse_mixtures, wcs_family
 from drizzlewb.exposure.drawn import DRAWN_FLAG, Drawn
+from drizzlewb.exposure.flag_counts import FlagCount, flag_counts
 from drizzlewb.exposure.intake import Intake, intake, named_files, read_exposures
 from drizzlewb.exposure.opening import open_file
 from drizzlewb.exposure.overrides import with_instrument_overrides
@@ -18,11 +20,13 @@ __all__ = [
     "Chip",
     "Drawn",
     "Exposure",
+    "FlagCount",
     "Intake",
     "Plane",
     "Warning_",
     "check",
     "exposure_table",
+    "flag_counts",
     "intake",
     "named_files",
     "open_file",

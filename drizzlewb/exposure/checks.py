@@ -1,9 +1,11 @@
 """What a user should know before a stack is made: refusals, warnings on load, and the table of exposures."""
 
+import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from drizzlewb.errors import DataError
+from drizzlewb.exposure.cards import Cards
 from drizzlewb.exposure.values import Chip, Exposure
 
 if TYPE_CHECKING:
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Warning_", "check", "exposure_table", "refuse_mixtures", "wcs_family"]
 
 _PHOTFLAM_SPREAD = 0.005
+_CHIP_SPREAD = 0.005  # magnitudes
 _EXPTIME_RATIO = 10.0
 
 
@@ -21,8 +24,8 @@ class Warning_(NamedTuple):
     Attributes
     ----------
     code : str
-        'exptime', 'expflag', 'repeated', 'wcs-family', 'idctab', 'photflam', 'gain', 'binning', 'saturation',
-        'no-distortion', 'mdrizsky', 'no-dq', 'nominal'.
+        'exptime', 'expflag', 'repeated', 'wcs-family', 'idctab', 'photflam', 'chips', 'gain', 'binning',
+        'saturation', 'no-distortion', 'mdrizsky', 'no-dq', 'nominal'.
     text : str
         One sentence.
     names : tuple of str
@@ -138,13 +141,16 @@ def _roots(exposures: Iterable[Exposure]) -> tuple[str, ...]:
     return tuple(e.rootname for e in exposures)
 
 
+def _card(exposure: Exposure, keyword: str) -> Any:
+    """Value in the primary header, else in that of the first chip, else None."""
+    value = Cards(exposure.primary_text).get(keyword)
+    return value if value is not None else Cards(exposure.chips[0].header_text).get(keyword)
+
+
 def _flagged(exposures: Sequence[Exposure]) -> list[Warning_]:
     found = []
     for exposure in exposures:
-        header = exposure.primary
-        flag = header.get("EXPFLAG")
-        if flag is None:
-            flag = exposure.chips[0].header.get("EXPFLAG")
+        flag = _card(exposure, "EXPFLAG")
         flag = str(flag or "NORMAL").strip()
         if flag.upper() != "NORMAL":
             text = f"{exposure.rootname}: EXPFLAG is {flag}: the exposure did not go as planned; look at it"
@@ -180,24 +186,38 @@ def _families(detector: str, group: list[Exposure]) -> list[Warning_]:
 
 
 def _idctab(exposure: Exposure) -> str:
-    name = str(exposure.primary.get("IDCTAB", exposure.chips[0].header.get("IDCTAB", ""))).strip()
+    name = str(_card(exposure, "IDCTAB") or "").strip()
     return "" if name in ("", "N/A") else name.rsplit("/", 1)[-1].rsplit("$", 1)[-1]
 
 
 def _photometry(detector: str, group: list[Exposure]) -> list[Warning_]:
     values: dict[int, list[float]] = {}
+    per_electron: dict[int, float] = {}
     for exposure in group:
         for chip in exposure.chips:
             if chip.photflam > 0:
                 values.setdefault(chip.chip, []).append(chip.photflam)
+                in_counts = chip.unit.startswith("counts")
+                per_electron.setdefault(chip.chip, chip.photflam / (chip.gain if in_counts else 1.0))
+    found = []
     spread = max((max(v) / min(v) - 1.0 for v in values.values()), default=0.0)
-    if spread <= _PHOTFLAM_SPREAD:
-        return []
-    text = (
-        f"{detector} {group[0].filters}: PHOTFLAM differs by {100 * spread:.1f} % between exposures of one "
-        f"chip; equalise it (photeq) before they are combined"
-    )
-    return [Warning_("photflam", text, _roots(group))]
+    if spread > _PHOTFLAM_SPREAD:
+        text = (
+            f"{detector} {group[0].filters}: PHOTFLAM differs by {100 * spread:.1f} % between exposures of "
+            f"one chip; equalise it (photeq) before they are combined"
+        )
+        found.append(Warning_("photflam", text, _roots(group)))
+    if len(per_electron) > 1:
+        low, high = (pick(per_electron, key=per_electron.__getitem__) for pick in (min, max))
+        magnitudes = 2.5 * math.log10(per_electron[high] / per_electron[low])
+        if magnitudes > _CHIP_SPREAD:
+            text = (
+                f"{detector} {group[0].filters}: an electron stands for {magnitudes:.3f} mag more flux on "
+                f"chip {high} than on chip {low}, and a product has one PHOTFLAM, that of chip "
+                f"{group[0].chips[0].chip}; equalise the chips (photeq), or measure sources chip by chip"
+            )
+            found.append(Warning_("chips", text, _roots(group)))
+    return found
 
 
 def _settings(detector: str, group: list[Exposure]) -> list[Warning_]:
@@ -217,7 +237,7 @@ def _settings(detector: str, group: list[Exposure]) -> list[Warning_]:
 
 
 def _gain_setting(exposure: Exposure) -> str:
-    header = exposure.primary
+    header = Cards(exposure.primary_text)
     setting = header.get("CCDGAIN", header.get("ATODGAIN", header.get("ADCGAIN", "")))
     return f"{setting:g}" if isinstance(setting, (int, float)) else str(setting).strip()
 

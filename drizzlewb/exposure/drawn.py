@@ -10,7 +10,7 @@ from drizzlewb import distortion
 from drizzlewb.errors import ParameterError
 from drizzlewb.kernels.transform import PackedWCS
 
-__all__ = ["DRAWN_FLAG", "Drawn", "covered"]
+__all__ = ["DRAWN_FLAG", "Drawn", "covered", "in_polygon"]
 
 DRAWN_FLAG = 16384
 """DQ value of a drawn mask: the bit that DrizzlePac's users set for satellite trails."""
@@ -32,7 +32,8 @@ class Drawn:
     points : tuple of (float, float)
         Corners, centre, or points of the line: zero-based (x, y) in px, or (ra, dec) in degrees.
     size : float
-        Radius of a circle, full width of a line; px, or arcsec on the sky.
+        Radius of a circle, full width of a line, margin by which a polygon is grown; px, or arcsec on the
+        sky.
     frame : str
         'pixel' or 'sky'.
     extver : int
@@ -73,6 +74,9 @@ class Drawn:
         if self.shape != "polygon" and self.size <= 0:
             what = "radius" if self.shape == "circle" else "width"
             msg = f"{where} has size {self.size:g}; a {self.shape} needs a {what} above 0."
+            raise ParameterError(msg)
+        if self.size < 0:
+            msg = f"{where} has size {self.size:g}; the margin of a polygon is 0 or more."
             raise ParameterError(msg)
         if self.frame == "pixel" and self.extver < 1:
             msg = f"{where} is in pixels and names no chip; give extver, the number of its SCI extension."
@@ -118,7 +122,7 @@ def covered(
         size /= scale_arcsec
     if not np.isfinite(corners).all():
         return inside  # behind the chip's tangent plane
-    half = {"polygon": 0.0, "circle": size, "line": size / 2.0}[drawn.shape]
+    half = {"polygon": size, "circle": size, "line": size / 2.0}[drawn.shape]
     low, high = corners.min(axis=0) - half, corners.max(axis=0) + half
     i0, i1 = max(x0, math.floor(low[0])), min(x1, math.ceil(high[0]) + 1)
     j0, j1 = max(y0, math.floor(low[1])), min(y1, math.ceil(high[1]) + 1)
@@ -132,7 +136,9 @@ def covered(
         for a, b in zip(corners[:-1], corners[1:], strict=True):
             inside[where] |= _distance2(x, y, a, b) <= half**2
     else:
-        inside[where] = _in_polygon(x, y, corners)
+        inside[where] = in_polygon(x, y, corners)
+        for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True) if size > 0 else ():
+            inside[where] |= _distance2(x, y, a, b) <= size**2
     return inside
 
 
@@ -160,9 +166,9 @@ def _distance2(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> np
     return (x - a[0] - t * along[0]) ** 2 + (y - a[1] - t * along[1]) ** 2
 
 
-def _in_polygon(x: np.ndarray, y: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Even-odd rule; points on a side count as inside."""
-    inside = np.zeros(np.broadcast_shapes(x.shape, y.shape), bool)
+def in_polygon(x: np.ndarray, y: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Which points lie in a polygon with corners (m, 2): even-odd rule; points on a side are inside."""
+    inside = np.zeros(np.broadcast(x, y).shape, bool)
     border = np.zeros_like(inside)
     for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         cross = (bx - ax) * (y - ay) - (by - ay) * (x - ax)  # > 0 left of the side

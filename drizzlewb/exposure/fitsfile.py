@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import BinaryIO, cast
 
-from astropy.io.fits import Header
-
 from drizzlewb.errors import DataError
+from drizzlewb.exposure.cards import Cards
 from drizzlewb.exposure.plane import Plane, damaged
 
 __all__ = ["HDU", "scan"]
@@ -54,9 +53,9 @@ class HDU:
     content: bytes = b""
 
     @cached_property
-    def header(self) -> Header:
-        """The cards as an astropy header, parsed at first use."""
-        return Header.fromstring(self.text)
+    def header(self) -> Cards:
+        """The cards by keyword."""
+        return Cards(self.text)
 
     @property
     def shape(self) -> tuple[int, ...]:

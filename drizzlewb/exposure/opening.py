@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
 
 from drizzlewb import instruments
-from drizzlewb.distortion import pack, plate_scale
+from drizzlewb.distortion import LookupTable, pack, pack_cards, plate_scale
 from drizzlewb.errors import DataError
+from drizzlewb.exposure.cards import Cards
 from drizzlewb.exposure.fitsfile import HDU, scan
 from drizzlewb.exposure.plane import Plane
 from drizzlewb.exposure.values import Chip, Exposure, electrons_per_unit
@@ -115,8 +115,9 @@ def _exposure(path, primary, primary_text, entry, chips, files, imset, weight_ma
     rootname = str(primary.get("ROOTNAME", "")).strip().lower() or root
     if entry.name == "generic":
         rootname = root
-    date = str(primary.get("DATE-OBS", chips[0].header.get("DATE-OBS", ""))).strip()
-    start = primary.get("EXPSTART", chips[0].header.get("EXPSTART", 0.0))
+    first = Cards(chips[0].header_text)
+    date = str(primary.get("DATE-OBS", first.get("DATE-OBS", ""))).strip()
+    start = primary.get("EXPSTART", first.get("EXPSTART", 0.0))
     return Exposure(
         path=path,
         rootname=f"{rootname}_{imset}" if imset else rootname,
@@ -183,7 +184,7 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0.0
 
 
-def _refuse_other_kinds(path: str, hdus: list[HDU], primary: fits.Header, entry: Detector | None) -> None:
+def _refuse_other_kinds(path: str, hdus: list[HDU], primary: Cards, entry: Detector | None) -> None:
     """Files that look like calibrated images and are none."""
     names = {hdu.name for hdu in hdus}
     if "SDQ" in names or str(primary.get("FILETYPE", "")).strip() == "SDQ":
@@ -220,12 +221,12 @@ def _science(path: str, hdus: list[HDU], entry: Detector | None) -> list[HDU]:
     raise DataError(msg)
 
 
-def _is_celestial(header: fits.Header) -> bool:
+def _is_celestial(header: Cards) -> bool:
     kinds = {str(header.get(f"CTYPE{k}", ""))[:4].strip("-") for k in (1, 2)}
     return kinds in ({"RA", "DEC"}, {"GLON", "GLAT"}, {"ELON", "ELAT"})
 
 
-def _need_celestial(path: str, science: list[HDU], primary: fits.Header) -> None:
+def _need_celestial(path: str, science: list[HDU], primary: Cards) -> None:
     for hdu in science:
         header = hdu.header
         if not _is_celestial(header):
@@ -261,7 +262,7 @@ def _image_sets(science: list[HDU], entry: Detector) -> list[list[HDU]]:
     return sets
 
 
-def _exptime(path: str, primary: fits.Header, header: fits.Header, entry: Detector) -> float:
+def _exptime(path: str, primary: Cards, header: Cards, entry: Detector) -> float:
     places = (header, primary) if entry.exptime_in_sci else (primary, header)
     keywords = ("EXPTIME",) if entry.known else _EXPTIME_KEYWORDS
     for keyword in keywords:
@@ -272,7 +273,7 @@ def _exptime(path: str, primary: fits.Header, header: fits.Header, entry: Detect
     raise DataError(msg)
 
 
-def _visit(primary: fits.Header, rootname: str) -> str:
+def _visit(primary: Cards, rootname: str) -> str:
     line = str(primary.get("LINENUM", "")).strip()
     if "." in line:
         return line.split(".")[0].zfill(2)
@@ -311,18 +312,42 @@ def _companion_plane(path: str, hdus: list[HDU], names: tuple, hdu: HDU, sci: Pl
     return None
 
 
-def _lookup_tables(hdus: list[HDU]) -> fits.HDUList:
-    """The distortion's tables as astropy wants them, and nothing else of the file."""
-    tables = [fits.PrimaryHDU()]
+class _Tables(NamedTuple):
+    """The distortion's tables of a file, and the HDUs that they are in."""
+
+    lookups: dict[tuple[str, int], LookupTable]
+    hdus: list[HDU]
+
+    def for_astropy(self) -> fits.HDUList:
+        """Make the file that astropy wants to see, of nothing but the tables."""
+        images = [
+            fits.ImageHDU(
+                self.lookups[hdu.name, hdu.ver].data, fits.Header.fromstring(hdu.text), hdu.name, ver=hdu.ver
+            )
+            for hdu in self.hdus
+        ]
+        return fits.HDUList([fits.PrimaryHDU(), *images])
+
+
+def _lookup_tables(hdus: list[HDU]) -> _Tables:
+    tables = _Tables({}, [])
     for hdu in hdus:
-        if hdu.name in _TABLES and hdu.content and len(hdu.shape) == 2:
+        key = (hdu.name, hdu.ver)
+        if hdu.name in _TABLES and hdu.content and len(hdu.shape) == 2 and key not in tables.lookups:
             dtype = np.dtype({-32: ">f4", -64: ">f8", 16: ">i2", 32: ">i4"}[int(hdu.layout["BITPIX"])])
             data = np.frombuffer(hdu.content, dtype).reshape(hdu.shape).astype(np.float32)
-            tables.append(fits.ImageHDU(data, hdu.header, name=hdu.name, ver=hdu.ver))
-    return fits.HDUList(tables)
+            axes = [
+                (float(hdu.header.get(f"{name}1", default)), float(hdu.header.get(f"{name}2", default)))
+                for name, default in (("CRPIX", 0.0), ("CRVAL", 0.0), ("CDELT", 1.0))
+            ]
+            tables.lookups[key] = LookupTable(data, *axes)
+            tables.hdus.append(hdu)
+    return tables
 
 
-def _packed(where: str, hdu: HDU, header: fits.Header, primary: fits.Header, tables, shape) -> PackedWCS:
+def _packed(
+    where: str, hdu: HDU, header: Cards, primary: Cards, tables: _Tables, shape: tuple[int, int]
+) -> PackedWCS:
     if not _is_celestial(header):
         msg = (
             f"{where} has no celestial WCS (CTYPE1: {header.get('CTYPE1', 'none')}); run stwcs.updatewcs, or "
@@ -335,9 +360,14 @@ def _packed(where: str, hdu: HDU, header: fits.Header, primary: fits.Header, tab
         msg = f"{where}: its CD matrix cannot be inverted; run stwcs.updatewcs or fetch the file again"
         raise DataError(msg)
     try:
+        packed = pack_cards(hdu.text, tables.lookups, shape, header, primary)
+        if packed is not None:
+            return packed
+        from astropy.wcs import WCS  # late: slow to import
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # astropy repairs dates and old units aloud
-            wcs = WCS(_primary_wcs(hdu.text), fobj=tables)
+            wcs = WCS(_primary_wcs(hdu.text), fobj=tables.for_astropy())
         return pack(wcs, shape, header, primary)
     except DataError as error:
         msg = f"{where}: {error}"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from drizzlewb import distortion
@@ -136,6 +135,8 @@ class OutputGrid:
         DataError
             No NAXIS1 and NAXIS2, no celestial WCS, or a projection that is not TAN.
         """
+        from astropy.wcs import WCS  # late: slow to import
+
         shape = (header.get("NAXIS2", header.get("NPIX2")), header.get("NAXIS1", header.get("NPIX1")))
         if None in shape:
             msg = "Reading an output grid: the header has no NAXIS1 and NAXIS2; give an image's header."

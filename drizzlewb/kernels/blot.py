@@ -11,8 +11,8 @@ import numpy as np
 
 from drizzlewb.errors import DataError, ParameterError
 from drizzlewb.kernels.jit import inner, kernel
-from drizzlewb.kernels.lanes import quintic_window
-from drizzlewb.kernels.transform import map_rows
+from drizzlewb.kernels.lanes import cubic_window, quintic_window
+from drizzlewb.kernels.rows import map_rows
 
 __all__ = ["INTERPOLANTS", "blot_box", "margin"]
 
@@ -45,7 +45,7 @@ def margin(interp_id, sinscl=1.0):
 
 @inner
 def _poly_weights(interp_id, s, w):
-    """Weights of the pixels from floor(x) - n/2 + 1 on, for s = x - floor(x); returns their number n.
+    """Weights of the n = 2, 4 or 6 pixels from floor(x) - n/2 + 1 on, for s = x - floor(x).
 
     Everett's formula, ordered by pixel (IRAF ``ii_bipoly3`` and ``ii_bipoly5``).
     """
@@ -53,7 +53,7 @@ def _poly_weights(interp_id, s, w):
     if interp_id == LINEAR:
         w[0] = t
         w[1] = s
-        return 2
+        return
     a = s * (s * s - 1.0) / 6.0
     b = t * (t * t - 1.0) / 6.0
     if interp_id == POLY3:
@@ -61,7 +61,7 @@ def _poly_weights(interp_id, s, w):
         w[1] = t - 2.0 * b + a
         w[2] = s - 2.0 * a + b
         w[3] = a
-        return 4
+        return
     c = a * (s * s - 4.0) / 20.0
     d = b * (t * t - 4.0) / 20.0
     w[0] = d
@@ -70,7 +70,6 @@ def _poly_weights(interp_id, s, w):
     w[3] = s - 2.0 * a + 6.0 * c + b - 4.0 * d
     w[4] = a - 4.0 * c + d
     w[5] = c
-    return 6
 
 
 @inner
@@ -156,13 +155,37 @@ def _window(source, i0, j0, sx0, sy0, full_nx, full_ny, wx, wy, nw, reflect):
 
 
 @kernel
-def _blot_centred(source, sx0, sy0, full_nx, full_ny, mx, my, interp_id, factor, misval, sinscl, out):
-    """Fill a block of rows whose pixels lie at mx, my by nearest or sinc.
+def _blot_nearest(source, flat, sx0, sy0, full_nx, full_ny, mx, my, factor, misval, out):
+    """Fill a block of rows whose pixels lie at mx, my by the nearest pixel; `flat` is the source as a line.
 
     Returns how many need pixels outside the piece.
     """
     ny, nx = out.shape
     sny, snx = source.shape
+    missing = 0
+    for r in range(ny):
+        for c in range(nx):
+            x = mx[r, c]
+            y = my[r, c]
+            if not ((x >= 0.0) & (x < full_nx) & (y >= 0.0) & (y < full_ny)):
+                out[r, c] = misval  # also where the map is not defined
+                continue
+            i = min(np.int64(x + 0.5), full_nx - 1) - sx0
+            j = min(np.int64(y + 0.5), full_ny - 1) - sy0
+            if (i >= 0) & (i < snx) & (j >= 0) & (j < sny):
+                out[r, c] = flat[np.uint64(j * snx + i)] * factor
+            else:
+                missing += 1
+    return missing
+
+
+@kernel
+def _blot_sinc(source, sx0, sy0, full_nx, full_ny, mx, my, factor, misval, sinscl, out):
+    """Fill a block of rows whose pixels lie at mx, my by the sinc.
+
+    Returns how many need pixels outside the piece.
+    """
+    ny, nx = out.shape
     wx = np.zeros(2 * SINC_SIDE + 1)
     wy = np.zeros(2 * SINC_SIDE + 1)
     missing = 0
@@ -171,25 +194,23 @@ def _blot_centred(source, sx0, sy0, full_nx, full_ny, mx, my, interp_id, factor,
             x = mx[r, c]
             y = my[r, c]
             if not (x >= 0.0 and x < full_nx and y >= 0.0 and y < full_ny):
-                out[r, c] = misval  # also where the map is not defined
+                out[r, c] = misval
                 continue
             i = min(int(x + 0.5), full_nx - 1)
             j = min(int(y + 0.5), full_ny - 1)
             dx = (x - i) * sinscl
             dy = (y - j) * sinscl
-            if interp_id == NEAREST or (abs(dx) < 0.001 and abs(dy) < 0.001):
-                i -= sx0
-                j -= sy0
-                if i >= 0 and i < snx and j >= 0 and j < sny:
-                    out[r, c] = source[j, i] * factor
-                else:
-                    missing += 1
-                continue
-            _sinc_weights(dx, wx)
-            _sinc_weights(dy, wy)
-            i -= SINC_SIDE
-            j -= SINC_SIDE
-            total, held = _window(source, i, j, sx0, sy0, full_nx, full_ny, wx, wy, wx.size, False)
+            nw = wx.size
+            if abs(dx) < 0.001 and abs(dy) < 0.001:
+                nw = 1
+                wx[0] = 1.0
+                wy[0] = 1.0
+            else:
+                _sinc_weights(dx, wx)
+                _sinc_weights(dy, wy)
+                i -= SINC_SIDE
+                j -= SINC_SIDE
+            total, held = _window(source, i, j, sx0, sy0, full_nx, full_ny, wx, wy, nw, False)
             if not held:
                 missing += 1
             out[r, c] = total * factor
@@ -206,27 +227,39 @@ def _blot_poly(source, flat, sx0, sy0, full_nx, full_ny, mx, my, interp_id, fact
     sny, snx = source.shape
     wx = np.zeros(6)
     wy = np.zeros(6)
+    side = np.int64(6 if interp_id == POLY5 else 4 if interp_id == POLY3 else 2)
     missing = 0
     for r in range(ny):
         for c in range(nx):
             x = mx[r, c]
             y = my[r, c]
-            if not (x >= 0.0 and x < full_nx and y >= 0.0 and y < full_ny):
+            if not ((x >= 0.0) & (x < full_nx) & (y >= 0.0) & (y < full_ny)):
                 out[r, c] = misval  # also where the map is not defined
                 continue
             i = np.int64(x)
             j = np.int64(y)
-            if interp_id == POLY5:
-                si = i - 2 - sx0
-                sj = j - 2 - sy0
-                if si >= 0 and sj >= 0 and si + 6 <= snx and sj + 6 <= sny:
-                    out[r, c] = quintic_window(flat, sj * snx + si, snx, x - i, y - j) * factor
-                    continue
-            _poly_weights(interp_id, x - i, wx)
-            nw = _poly_weights(interp_id, y - j, wy)
-            i -= nw // 2 - 1
-            j -= nw // 2 - 1
-            total, held = _window(source, i, j, sx0, sy0, full_nx, full_ny, wx, wy, nw, nw > 2)
+            s = x - i
+            t = y - j
+            i -= side // 2 - 1
+            j -= side // 2 - 1
+            si = i - sx0
+            sj = j - sy0
+            if (si >= 0) & (sj >= 0) & (si + side <= snx) & (sj + side <= sny):
+                at = sj * snx + si
+                if interp_id == POLY5:
+                    out[r, c] = quintic_window(flat, at, snx, s, t) * factor
+                elif interp_id == POLY3:
+                    out[r, c] = cubic_window(flat, at, snx, s, t) * factor
+                else:
+                    k = np.uint64(at)
+                    m = np.uint64(at + snx)
+                    low = flat[k] * (1.0 - s) + flat[k + np.uint64(1)] * s
+                    high = flat[m] * (1.0 - s) + flat[m + np.uint64(1)] * s
+                    out[r, c] = (low * (1.0 - t) + high * t) * factor
+                continue
+            _poly_weights(interp_id, s, wx)
+            _poly_weights(interp_id, t, wy)
+            total, held = _window(source, i, j, sx0, sy0, full_nx, full_ny, wx, wy, side, side > 2)
             if not held:
                 missing += 1
             out[r, c] = total * factor
@@ -289,11 +322,14 @@ def blot_box(source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id, factor, misv
         rows = out[r : r + _ROWS]
         mx, my = mapped[0, : len(rows)], mapped[1, : len(rows)]
         map_rows(wcs, h, y0 + r, y0 + r + len(rows), 0.0, 0.0, x0, x0 + nx, mx, my)
-        place = sx0, sy0, full_nx, full_ny, mx, my, interp_id, float(factor), float(misval)
-        if interp_id in (NEAREST, SINC):
-            missing += _blot_centred(source, *place, float(sinscl), rows)
+        place = sx0, sy0, full_nx, full_ny, mx, my
+        scale = float(factor), float(misval)
+        if interp_id == NEAREST:
+            missing += _blot_nearest(source, flat, *place, *scale, rows)
+        elif interp_id == SINC:
+            missing += _blot_sinc(source, *place, *scale, float(sinscl), rows)
         else:
-            missing += _blot_poly(source, flat, *place, rows)
+            missing += _blot_poly(source, flat, *place, interp_id, *scale, rows)
     if missing:
         sny, snx = source.shape
         msg = (

@@ -6,7 +6,7 @@ import numpy as np
 
 from drizzlewb.kernels.jit import inner, kernel
 
-__all__ = ["cosmic_rays", "grow", "margin", "noise_background"]
+__all__ = ["cosmic_rays", "grow", "limits", "margin", "noise_background"]
 
 _INF = np.float32(np.inf)
 
@@ -111,15 +111,21 @@ def _slopes(blot, j, row, ny, nx, x0, slope):
 
 
 @inner
+def _limit(value, slope, background, rn2, snr, scale):
+    """Largest difference from the blot that passes."""
+    noise = math.sqrt(abs(value + background) + rn2)
+    return scale * slope + snr * noise
+
+
+@inner
 def _judge(sci, blot, slope, background, rn2, snr1, snr2, scale1, scale2, loose, strict):
     """Write 1 where the pixels of one row fail the first, the second test."""
     for i in range(sci.size):
         value = blot[i]
         difference = abs(sci[i] - value)
-        noise = math.sqrt(abs(value + background) + rn2)
         finite = difference < _INF
-        loose[i] = finite & (difference > scale1 * slope[i] + snr1 * noise)
-        strict[i] = finite & (difference > scale2 * slope[i] + snr2 * noise)
+        loose[i] = finite & (difference > _limit(value, slope[i], background, rn2, snr1, scale1))
+        strict[i] = finite & (difference > _limit(value, slope[i], background, rn2, snr2, scale2))
 
 
 @kernel
@@ -188,6 +194,32 @@ def cosmic_rays(sci, blot, y0, x0, ny, nx, background, read_noise, snr1, snr2, s
         row_out = out[j - 1]
         for i in range(width):
             row_out[i] = 1 ^ (fails[i] & (column[i] | column[i + 1] | column[i + 2]))
+
+
+@kernel
+def limits(blot, y0, x0, ny, nx, background, read_noise, snr, scale, out):
+    """Largest ``|sci - blot|`` that passes one of the two tests of :func:`cosmic_rays`, pixel by pixel.
+
+    Parameters
+    ----------
+    blot, y0, x0, ny, nx, background, read_noise
+        As for :func:`cosmic_rays`.
+    snr, scale : float
+        One of the two values each of ``driz_cr_snr`` and ``driz_cr_scale``.
+    out : ndarray, shape (h, w), float32
+        Electrons: ``scale * derivative + snr * noise``. Right for pixels at least 1 px from those sides
+        of the box that are not sides of the chip.
+    """
+    height, width = blot.shape
+    back = np.float32(background)
+    rn2 = np.float32(read_noise * read_noise)
+    n = np.float32(snr)
+    m = np.float32(scale)
+    slope = np.empty(width, np.float32)
+    for j in range(height):
+        _slopes(blot, j, j + y0, ny, nx, x0, slope)
+        for i in range(width):
+            out[j, i] = _limit(blot[j, i], slope[i], back, rn2, n, m)
 
 
 @kernel

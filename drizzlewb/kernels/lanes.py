@@ -1,18 +1,45 @@
-"""Short inner loops as vector instructions: a run of weights added to the sums; a window of 6 x 6 pixels.
+"""Short inner loops as vector instructions: a run of weights added to the sums; interpolation.
 
 numba leaves short inner loops over three different arrays scalar, or guards each run of them with
 checks for overlapping memory that cost more than the run. This writes the vector instructions
 themselves, in LLVM's portable form: every processor gets them, as one or several instructions.
 """
 
+import math
+
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["TINY", "add_4", "add_8", "quintic_window"]
+__all__ = ["TINY", "add_4", "add_8", "cubic_window", "multiply_add", "quintic_window"]
 
 TINY = 2.0**-150  # weights at or below it are zero in float32: they set no context bit
+
+
+@intrinsic
+def multiply_add(typingctx, a, b, c):
+    """a * b + c, float64: with a single rounding where the processor has such an instruction.
+
+    All of the last ten years have one; a pixel's bits are then the same wherever it stands in a loop,
+    which is not so where the compiler itself may choose what to fuse.
+    """
+    if not (a == types.float64 and b == types.float64 and c == types.float64):
+        return None
+
+    def codegen(context, builder, signature, args):
+        return builder.call(_fused(builder, ir.DoubleType()), args)
+
+    return types.float64(a, b, c), codegen
+
+
+def _fused(builder, kind):
+    """LLVM's fmuladd for doubles or a vector of them."""
+    suffix = "f64" if isinstance(kind, ir.DoubleType) else f"v{kind.count}f64"
+    return cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fmuladd.{suffix}"
+    )
 
 
 def _lanes(typed, context, builder, args, lanes):
@@ -75,60 +102,72 @@ add_4 = _adder(4)
 add_8 = _adder(8)
 
 
-# Weights of the samples at -2 ... 3 are _QUINTIC[5] s^5 + ... + _QUINTIC[0]: in 120ths, whole numbers.
-_QUINTIC = np.rint(120.0 * np.linalg.inv(np.vander(np.arange(-2.0, 4.0), increasing=True))) / 120.0
+def _window(side, lanes):
+    """Interpolation in a window of side x side pixels by the polynomial through each row and column."""
+    nodes = np.arange(1 - side // 2, side // 2 + 1.0)
+    # Weights of the samples are powers[0] + powers[1] s + ...: over (side - 1)!, whole numbers.
+    whole = float(math.factorial(side - 1))
+    powers = np.rint(whole * np.linalg.inv(np.vander(nodes, increasing=True))) / whole
+    powers = np.pad(powers, ((0, 0), (0, lanes - side)))
+
+    @intrinsic
+    def window(typingctx, source, at, stride, s, t):
+        if not (s == types.float64 and t == types.float64 and source.dtype == types.float32):
+            return None
+
+        def codegen(context, builder, signature, args):
+            i32, i64 = ir.IntType(32), ir.IntType(64)
+            doubles = ir.VectorType(ir.DoubleType(), lanes)
+            fused = _fused(builder, doubles)
+
+            def load(address, count):
+                kind = ir.VectorType(ir.FloatType(), count)
+                vector = builder.load(builder.bitcast(address, kind.as_pointer()))
+                vector.align = 4
+                return vector
+
+            def shuffle(a, b, places):
+                return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(i32, len(places)), places))
+
+            def spread(scalar):
+                one = builder.insert_element(ir.Constant(doubles, ir.Undefined), scalar, ir.Constant(i32, 0))
+                return shuffle(one, one, [0] * lanes)
+
+            def weights(offset):
+                offset = spread(offset)
+                total = ir.Constant(doubles, list(powers[-1]))
+                for row in powers[-2::-1]:
+                    total = builder.call(fused, [total, offset, ir.Constant(doubles, list(row))])
+                return total
+
+            array = context.make_array(signature.args[0])(context, builder, args[0])
+            wx, wy = weights(args[3]), weights(args[4])
+            total = ir.Constant(doubles, [0.0] * lanes)
+            for row in range(side):
+                first = builder.add(args[1], builder.mul(args[2], ir.Constant(i64, row)))
+                pixels = load(builder.gep(array.data, [first]), 4)
+                if side > 4:
+                    two = load(builder.gep(array.data, [builder.add(first, ir.Constant(i64, 4))]), side - 4)
+                    two = shuffle(two, ir.Constant(two.type, [0.0] * (side - 4)), [0, 1, 2, 3])
+                    pixels = shuffle(pixels, two, list(range(lanes)))
+                total = builder.call(
+                    fused, [builder.fpext(pixels, doubles), shuffle(wy, wy, [row] * lanes), total]
+                )
+            total = builder.fmul(total, wx)  # lanes beyond the window are zero
+            count = lanes
+            while count > 1:
+                count //= 2
+                low, high = list(range(count)), list(range(count, 2 * count))
+                total = builder.fadd(shuffle(total, total, low), shuffle(total, total, high))
+            return builder.extract_element(total, ir.Constant(i32, 0))
+
+        return types.float64(source, types.int64, types.int64, s, t), codegen
+
+    return window
 
 
-@intrinsic
-def quintic_window(typingctx, source, at, stride, s, t):
-    """Quintic interpolation (s, t) beyond the third pixel of the third row of a window of 6 x 6 pixels.
-
-    source is 1-D float32, contiguous; at its index of the window's first pixel, stride that between
-    rows, integers; s, t float64. Nothing checks bounds, and nothing outside the window is read.
-    """
-    if not (s == types.float64 and t == types.float64 and source.dtype == types.float32):
-        return None
-
-    def codegen(context, builder, signature, args):
-        i32, i64 = ir.IntType(32), ir.IntType(64)
-        doubles = ir.VectorType(ir.DoubleType(), 8)
-
-        def load(address, lanes):
-            vector = builder.load(builder.bitcast(address, ir.VectorType(ir.FloatType(), lanes).as_pointer()))
-            vector.align = 4
-            return vector
-
-        def shuffle(a, b, lanes):
-            return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(i32, len(lanes)), lanes))
-
-        def spread(scalar):
-            one = builder.insert_element(ir.Constant(doubles, ir.Undefined), scalar, ir.Constant(i32, 0))
-            return shuffle(one, one, [0] * 8)
-
-        def weights(offset):
-            powers = spread(offset)
-            total = ir.Constant(doubles, [*_QUINTIC[5], 0.0, 0.0])
-            for m in range(4, -1, -1):
-                term = ir.Constant(doubles, [*_QUINTIC[m], 0.0, 0.0])
-                total = builder.fadd(builder.fmul(total, powers), term)
-            return total
-
-        array = context.make_array(signature.args[0])(context, builder, args[0])
-        wx, wy = weights(args[3]), weights(args[4])
-        total = None
-        for row in range(6):
-            first = builder.add(args[1], builder.mul(args[2], ir.Constant(i64, row)))
-            four = load(builder.gep(array.data, [first]), 4)
-            two = load(builder.gep(array.data, [builder.add(first, ir.Constant(i64, 4))]), 2)
-            two = shuffle(two, ir.Constant(two.type, [0.0, 0.0]), [0, 1, 2, 3])
-            pixels = builder.fpext(shuffle(four, two, list(range(8))), doubles)
-            term = builder.fmul(pixels, shuffle(wy, wy, [row] * 8))
-            total = term if total is None else builder.fadd(total, term)
-        total = builder.fmul(total, wx)
-        # lanes 6 and 7 are zero
-        half = builder.fadd(shuffle(total, total, [0, 1, 2, 3]), shuffle(total, total, [4, 5, 6, 7]))
-        pair = builder.fadd(shuffle(half, half, [0, 1]), shuffle(half, half, [2, 3]))
-        a = builder.extract_element(pair, ir.Constant(i32, 0))
-        return builder.fadd(a, builder.extract_element(pair, ir.Constant(i32, 1)))
-
-    return types.float64(source, types.int64, types.int64, s, t), codegen
+# window(source, at, stride, s, t): value at (s, t) beyond the second (of 4) or third (of 6) pixel of the
+# second or third row. source is 1-D float32, contiguous; at its index of the window's first pixel, stride
+# that between rows, integers; s, t float64. Nothing checks bounds, nothing outside the window is read.
+cubic_window = _window(4, 4)
+quintic_window = _window(6, 8)

@@ -9,15 +9,15 @@ neighbours are looked at, so memory is that of the histogram.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from drizzlewb.kernels.jit import kernel
+from drizzlewb.kernels.neighbours import cells, nearest, thin
 
-__all__ = ["OffsetPeak", "Pairing", "find_peak", "histogram_peak", "match_pairs", "offset_histogram", "thin"]
+__all__ = ["OffsetPeak", "Pairing", "find_peak", "histogram_peak", "match_pairs", "offset_histogram"]
 
 
 @kernel
-def _fill_histogram(x, y, ref_x, ref_y, starts, n_cells_x, n_cells_y, x0, y0, cell, radius, counts):
+def _fill_histogram(x, y, ref_x, ref_y, order, starts, n_cells_x, n_cells_y, x0, y0, cell, radius, counts):
     """Count coordinate differences (list - reference) in 1-px bins of counts[2r+1, 2r+1]."""
     limit = radius + 0.5
     for k in range(x.size):
@@ -56,19 +56,9 @@ def offset_histogram(xy, ref, radius):
     counts = np.zeros((2 * r + 1, 2 * r + 1), np.int64)
     if len(xy) == 0 or len(ref) == 0:
         return counts
-    low, high = ref.min(0), ref.max(0)
-    # Neighbouring cells must cover the search square; more than 2048 cells a side would cost more
-    # in empty cells than they save.
-    cell = max(r + 0.5, float((high - low).max()) / 2048.0)
-    nx, ny = ((high - low) // cell).astype(int) + 1
-    index = ((ref[:, 1] - low[1]) // cell).astype(np.int64) * nx + ((ref[:, 0] - low[0]) // cell).astype(
-        np.int64
-    )
-    order = np.argsort(index, kind="stable")
-    starts = np.searchsorted(index[order], np.arange(nx * ny + 1))
     x, y = np.ascontiguousarray(xy[:, 0], float), np.ascontiguousarray(xy[:, 1], float)
-    rx, ry = np.ascontiguousarray(ref[order, 0], float), np.ascontiguousarray(ref[order, 1], float)
-    _fill_histogram(x, y, rx, ry, starts, nx, ny, float(low[0]), float(low[1]), cell, r, counts)
+    # Neighbouring cells cover the search square.
+    _fill_histogram(x, y, *cells(ref, r + 0.5), r, counts)
     return counts
 
 
@@ -215,42 +205,6 @@ def find_peak(xy, ref, radius, shuffles=2, seed=0):
     return histogram_peak(counts, chance), counts
 
 
-def thin(xy, separation, priority=None):
-    """Drop, of each pair of sources closer than separation, the one of lower priority.
-
-    Parameters
-    ----------
-    xy : ndarray, float64, shape (n, 2)
-    separation : float
-        px.
-    priority : ndarray, shape (n,), optional
-        Larger is kept (a flux); without it the earlier source is kept.
-
-    Returns
-    -------
-    ndarray, bool, shape (n,)
-        True for sources that stay.
-    """
-    keep = np.ones(len(xy), bool)
-    if len(xy) < 2 or not separation > 0:
-        return keep
-    pairs = _tree(xy).query_pairs(separation, output_type="ndarray")
-    if len(pairs) == 0:
-        return keep
-    rank = (
-        np.arange(len(xy))
-        if priority is None
-        else np.argsort(np.argsort(-np.asarray(priority), kind="stable"))
-    )
-    better = np.where(rank[pairs[:, 0]] < rank[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
-    worse = pairs.sum(1) - better
-    # In order of the better one's rank, so that a source already dropped drops nobody.
-    for a, b in zip(*(v[np.argsort(rank[better], kind="stable")] for v in (better, worse)), strict=True):
-        if keep[a]:
-            keep[b] = False
-    return keep
-
-
 def match_pairs(xy, ref, tolerance, separation=0.0, priority=None, ref_priority=None):
     """One-to-one pairs of two lists: mutual nearest neighbours within tolerance.
 
@@ -292,7 +246,6 @@ class Pairing:
         self._mine = np.flatnonzero(thin(xy, separation, priority))
         self._theirs = np.flatnonzero(thin(ref, separation, ref_priority))
         self._xy = xy[self._mine]
-        self._tree = _tree(self._xy) if self._mine.size else None
 
     def pairs(self, predicted, tolerance):
         """Mutual nearest neighbours within tolerance.
@@ -309,19 +262,12 @@ class Pairing:
         index, ref_index : ndarray, int64, shape (k,)
             In order of index.
         """
-        if self._tree is None or self._theirs.size == 0:
-            return np.empty(0, np.int64), np.empty(0, np.int64)
         places = np.asarray(predicted, float)[self._theirs]
-        distance, back = self._tree.query(places, distance_upper_bound=tolerance)
+        back = nearest(places, self._xy, tolerance)
         # Only who is the nearest of somebody can be in a mutual pair.
-        asked = np.unique(back[np.isfinite(distance)])
+        asked = np.unique(back[back >= 0])
         if asked.size == 0:
             return np.empty(0, np.int64), np.empty(0, np.int64)
-        _, nearest = _tree(places).query(self._xy[asked], distance_upper_bound=tolerance)
-        mutual = back[nearest] == asked
-        return self._mine[asked[mutual]], self._theirs[nearest[mutual]]
-
-
-def _tree(points):
-    """Tree of points that lie evenly, as stars in an image do: quick to build."""
-    return cKDTree(points, balanced_tree=False, compact_nodes=False)
+        found = nearest(self._xy[asked], places, tolerance)
+        mutual = back[found] == asked
+        return self._mine[asked[mutual]], self._theirs[found[mutual]]

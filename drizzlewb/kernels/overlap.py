@@ -2,42 +2,28 @@
 
 A drop is the input pixel shrunk by pixfrac; its four corners are mapped one by one, and its weight
 goes to the output pixels in proportion to the area that the quadrilateral shares with each
-(Fruchter & Hook 2002; ``boxer`` and ``sgarea`` in the C code of the same authors). The area is taken
-here by integration along the boundary, for a batch of drops side by side.
+(Fruchter & Hook 2002; ``boxer`` and ``sgarea`` in the C code of the same authors). The areas are
+taken in `drizzlewb.kernels.polygon`, for drops of one window size side by side.
 """
 
 import numpy as np
 
 from drizzlewb.kernels.jit import inner, kernel
 from drizzlewb.kernels.lanes import TINY
-from drizzlewb.kernels.transform import map_points, map_rows
+from drizzlewb.kernels.polygon import AREA, CORNER_X, CORNER_Y, ROOM, VALUE, WEIGHT, WINDOW, windows
+from drizzlewb.kernels.rows import map_rows
+from drizzlewb.kernels.transform import map_points
 
 __all__ = ["BATCH", "BLOCK", "blocks", "drizzle_square", "nearest", "touch"]
 
 BLOCK = 32  # rows and columns of the coarse grid by which pixels far from the tile are skipped
-BATCH = 72  # drops whose overlaps are computed side by side; no power of two, for the cache
-# An overlap below this fraction of its drop is the rounding error of a pixel that is not touched.
-SLIVER = 1e-11
+BATCH = 72  # drops done side by side; no power of two, for the cache
 
-# Rows of the scratch, each BATCH wide: corners relative to the drop's window; per edge dx/dy and half
-# of |dy/dx| with the sign of dy; 1 / signed area; weight; value; then for the current row of pixels the
-# corners' y clipped to it, and by how much, and what it cuts out of each edge in x; the area left of
-# the last line; and the windows, row by row.
-_X, _Y, _M, _G, _J, _W, _D, _CUT, _MOVE, _LO, _HI, _LEFT, _WINDOW = (
-    0,
-    4,
-    8,
-    12,
-    16,
-    17,
-    18,
-    19,
-    23,
-    27,
-    31,
-    35,
-    36,
-)
+# The square kernel sorts its drops by the size of their windows, up to 3 x 3 output pixels, and one
+# class for all that are larger.
+_SIDE = 3
+_LARGE = _SIDE * _SIDE
+_BLOCK = WINDOW + _SIDE * _SIDE  # rows of the scratch that belong to a class of small windows
 
 
 @inner
@@ -105,58 +91,6 @@ def blocks(wcs, h, x0, y0, shape, pixfrac, radius, tile):
 
 
 @inner
-def _overlaps(s, m, rows, cols):
-    """Weights of m drops in windows of rows x cols output pixels, by the boundary integral.
-
-    The area of a polygon left of the line X within a strip of y is the integral of min(x, X) dy along
-    its boundary: per edge dy * min(X, x_hi) - g u^2 with u = clip(X - x_lo, 0, x_hi - x_lo) and
-    g = dy/dx / 2. Differences between lines give pixels. There is no divide and no branch per pixel,
-    so that drops are done side by side; each value depends on its own drop only.
-    """
-    for e in range(4):
-        f = (e + 1) & 3
-        for k in range(m):
-            dx = s[_X + f, k] - s[_X + e, k]
-            dy = s[_Y + f, k] - s[_Y + e, k]
-            s[_M + e, k] = dx / dy if abs(dy) > 1e-30 else 0.0
-            g = abs(dy / dx) if abs(dx) > 1e-30 else 0.0
-            s[_G + e, k] = 0.5 * g if dy > 0.0 else -0.5 * g
-    for k in range(m):
-        s[_J, k] = 1.0 / s[_J, k]
-    for r in range(rows):
-        for e in range(4):
-            for k in range(m):
-                y = s[_Y + e, k] - r
-                cut = min(max(y, 0.0), 1.0)
-                s[_CUT + e, k] = cut
-                s[_MOVE + e, k] = cut - y
-        for e in range(4):
-            f = (e + 1) & 3
-            for k in range(m):
-                slope = s[_M + e, k]
-                xa = s[_X + e, k] + s[_MOVE + e, k] * slope
-                xb = s[_X + f, k] + s[_MOVE + f, k] * slope
-                s[_LO + e, k] = min(xa, xb)
-                s[_HI + e, k] = max(xa, xb)
-        for k in range(m):
-            s[_LEFT, k] = 0.0
-        for c in range(cols):
-            line = c + 1.0
-            out = _WINDOW + r * cols + c
-            for k in range(m):
-                area = 0.0
-                for e in range(4):
-                    lo = s[_LO + e, k]
-                    hi = s[_HI + e, k]
-                    u = min(max(line - lo, 0.0), hi - lo)
-                    dy = s[_CUT + ((e + 1) & 3), k] - s[_CUT + e, k]
-                    area += dy * min(line, hi) - s[_G + e, k] * u * u
-                part = (area - s[_LEFT, k]) * s[_J, k]
-                s[_LEFT, k] = area
-                s[out, k] = part * s[_W, k] if part > SLIVER else 0.0
-
-
-@inner
 def touch(num, den, ctx, at, dow, value, bit):
     """Add the weight dow to pixel `at` of the flat sums."""
     k = np.uint64(at)  # spares the test for a negative index
@@ -166,50 +100,64 @@ def touch(num, den, ctx, at, dow, value, bit):
 
 
 @inner
-def _add_windows(s, at, m, rows, cols, tny, tnx, bit, num, den, ctx):
-    """Add m windows to the flat sums of the tile, in the order of their drops.
-
-    Windows are as large as the largest of the batch: adding zeros costs less than branches that
-    cannot be foretold, unless most drops have fewer rows.
-    """
-    spare = 0
-    for k in range(m):
-        spare += rows - at[2, k]
-    own = 4 * spare > 3 * m
+def _add_windows(s, large_cols, at, m, tny, tnx, bit, num, den, ctx):
+    """Add the windows of m drops to the flat sums of the tile, in the order of the drops."""
     for k in range(m):
         j0 = at[0, k]
         i0 = at[1, k]
-        value = s[_D, k]
-        if i0 >= 0 and j0 >= 0 and i0 + cols <= tnx and j0 + rows <= tny:
-            for r in range(at[2, k] if own else rows):
-                p = (j0 + r) * tnx + i0
-                q = _WINDOW + r * cols
-                touch(num, den, ctx, p, s[q, k], value, bit)
+        rows = at[2, k]
+        cols = at[3, k]
+        n = np.uint64(at[4, k])
+        block = np.uint64(at[5, k])
+        value = s[block + np.uint64(VALUE), n]
+        q = block + np.uint64(WINDOW)
+        if rows <= _SIDE and cols <= _SIDE and i0 >= 0 and j0 >= 0 and i0 + cols <= tnx and j0 + rows <= tny:
+            p = j0 * tnx + i0
+            for _ in range(rows):
+                touch(num, den, ctx, p, s[q, n], value, bit)
                 if cols > 1:
-                    touch(num, den, ctx, p + 1, s[q + 1, k], value, bit)
+                    touch(num, den, ctx, p + 1, s[q + np.uint64(1), n], value, bit)
                 if cols > 2:
-                    touch(num, den, ctx, p + 2, s[q + 2, k], value, bit)
-                for c in range(3, cols):
-                    touch(num, den, ctx, p + c, s[q + c, k], value, bit)
+                    touch(num, den, ctx, p + 2, s[q + np.uint64(2), n], value, bit)
+                p += tnx
+                q += np.uint64(cols)
         else:
+            pitch = cols if rows <= _SIDE and cols <= _SIDE else large_cols
             for r in range(max(0, -j0), min(rows, tny - j0)):
                 for c in range(max(0, -i0), min(cols, tnx - i0)):
-                    touch(num, den, ctx, (j0 + r) * tnx + i0 + c, s[_WINDOW + r * cols + c, k], value, bit)
+                    dow = s[q + np.uint64(r * pitch + c), n]
+                    touch(num, den, ctx, (j0 + r) * tnx + i0 + c, dow, value, bit)
 
 
 @inner
 def _collect(
-    data, weight, column, cx, cy, below, above, right, step, area, first, m, s, at, ox0, oy0, tny, tnx
+    data,
+    weight,
+    column,
+    cx,
+    cy,
+    below,
+    above,
+    right,
+    step,
+    area,
+    first,
+    m,
+    s,
+    filled,
+    at,
+    ox0,
+    oy0,
+    tny,
+    tnx,
 ):
-    """Put the drops of a row, from its pixel `first` on, into the scratch until that is full.
+    """Put the drops of a row, from its pixel `first` on, into the scratch until a class of it is full.
 
     `data` and `weight` are the row, of which the lines of corners cx, cy (see `_square`) begin at
-    `column`. Returns the first pixel not seen and the number of drops in the scratch.
+    `column`. Returns the first pixel not seen, the number of drops in the scratch, and whether it is full.
     """
     n = cx.shape[1] - step
     for i in range(first, n):
-        if m == BATCH:
-            return i, m
         w = np.float64(weight[column + i])
         value = data[column + i] * area
         if not (w > 0.0 and w < np.inf and abs(value) < np.inf):
@@ -227,33 +175,67 @@ def _collect(
         y_hi = np.floor(max(max(ya, yb), max(yc, yd)) + 0.5)
         if x_hi < ox0 or x_lo >= ox0 + tnx or y_hi < oy0 or y_lo >= oy0 + tny:
             continue
+        rows = np.int64(y_hi - y_lo) + 1
+        cols = np.int64(x_hi - x_lo) + 1
+        of_class = (rows - 1) * _SIDE + cols - 1 if rows <= _SIDE and cols <= _SIDE else _LARGE
+        k = np.uint64(filled[of_class])
+        block = of_class * _BLOCK
         x_edge = x_lo - 0.5
         y_edge = y_lo - 0.5
-        s[_X, m] = xa - x_edge
-        s[_X + 1, m] = xb - x_edge
-        s[_X + 2, m] = xc - x_edge
-        s[_X + 3, m] = xd - x_edge
-        s[_Y, m] = ya - y_edge
-        s[_Y + 1, m] = yb - y_edge
-        s[_Y + 2, m] = yc - y_edge
-        s[_Y + 3, m] = yd - y_edge
-        s[_J, m] = signed_area
-        s[_W, m] = w
-        s[_D, m] = value
-        at[0, m] = int(y_lo) - oy0
-        at[1, m] = int(x_lo) - ox0
-        at[2, m] = int(y_hi - y_lo) + 1
-        at[3, m] = int(x_hi - x_lo) + 1
+        q = np.uint64(block)  # unsigned: spares the test for a negative index
+        s[q + np.uint64(CORNER_X), k] = xa - x_edge
+        s[q + np.uint64(CORNER_X + 1), k] = xb - x_edge
+        s[q + np.uint64(CORNER_X + 2), k] = xc - x_edge
+        s[q + np.uint64(CORNER_X + 3), k] = xd - x_edge
+        s[q + np.uint64(CORNER_Y), k] = ya - y_edge
+        s[q + np.uint64(CORNER_Y + 1), k] = yb - y_edge
+        s[q + np.uint64(CORNER_Y + 2), k] = yc - y_edge
+        s[q + np.uint64(CORNER_Y + 3), k] = yd - y_edge
+        s[q + np.uint64(AREA), k] = signed_area
+        s[q + np.uint64(WEIGHT), k] = w
+        s[q + np.uint64(VALUE), k] = value
+        at[0, m] = np.int64(y_lo) - oy0
+        at[1, m] = np.int64(x_lo) - ox0
+        at[2, m] = rows
+        at[3, m] = cols
+        at[4, m] = k
+        at[5, m] = block
         m += 1
-    return n, m
+        filled[of_class] += 1
+        if filled[of_class] == ROOM:
+            return i + 1, m, True
+    return n, m, False
+
+
+@inner
+def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
+    """Add all drops in the scratch; returns it, enlarged where large windows need it."""
+    for of_class in range(_LARGE):
+        if filled[of_class] > 0:
+            windows(s, of_class * _BLOCK, filled[of_class], of_class // _SIDE + 1, of_class % _SIDE + 1)
+            filled[of_class] = 0
+    rows = np.int64(0)
+    cols = np.int64(0)
+    if filled[_LARGE] > 0:
+        for k in range(m):
+            if at[2, k] > _SIDE or at[3, k] > _SIDE:
+                # one more, lest the largest among them is computed in another way than the others
+                rows = max(rows, at[2, k] + 1)
+                cols = max(cols, at[3, k] + 1)
+        s = _room(s, _LARGE * _BLOCK + WINDOW + rows * cols)
+        windows(s, _LARGE * _BLOCK, filled[_LARGE], rows, cols)
+        filled[_LARGE] = 0
+    _add_windows(s, cols, at, m, tny, tnx, bit, num, den, ctx)
+    return s
 
 
 @kernel
 def _square(data, weight, column, cx, cy, above, right, step, area, bit, ox0, oy0, tny, tnx, num, den, ctx):
     """Add a block of rows. Pixel i of row r has its corners in row r, ``r + above`` of cx, cy, at i, and
     `right` rows and `step` columns on."""
-    s = np.empty((_WINDOW + 16, BATCH))
-    at = np.empty((4, BATCH), np.int64)
+    s = np.zeros((_LARGE * _BLOCK + WINDOW + 25, ROOM))
+    filled = np.zeros(_LARGE + 1, np.int64)
+    at = np.empty((6, (_LARGE + 1) * ROOM), np.int64)
     # of one type from the start: a literal zero compiles everything twice
     m = np.int64(0)
     ny = data.shape[0]
@@ -261,19 +243,12 @@ def _square(data, weight, column, cx, cy, above, right, step, area, bit, ox0, oy
     for r in range(ny):
         i = np.int64(0)
         while i < n or (r == ny - 1 and m > 0):
-            i, m = _collect(
+            i, m, full = _collect(
                 data[r], weight[r], column, cx, cy, r, r + above, right, step, area,
-                i, m, s, at, ox0, oy0, tny, tnx,
+                i, m, s, filled, at, ox0, oy0, tny, tnx,
             )  # fmt: skip
-            if m == BATCH or (r == ny - 1 and i == n):
-                rows = np.int64(0)
-                cols = np.int64(0)
-                for k in range(m):
-                    rows = max(rows, at[2, k])
-                    cols = max(cols, at[3, k])
-                s = _room(s, m, rows, cols)
-                _overlaps(s, m, rows, cols)
-                _add_windows(s, at, m, rows, cols, tny, tnx, bit, num, den, ctx)
+            if full or (r == ny - 1 and i == n):
+                s = _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx)
                 m = np.int64(0)
 
 
@@ -304,12 +279,12 @@ def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, 
 
 
 @inner
-def _room(s, m, rows, cols):
-    """The scratch, or a larger copy if windows of rows x cols pixels do not fit into it."""
-    if s.shape[0] >= _WINDOW + rows * cols:
+def _room(s, rows):
+    """The scratch, or a larger copy if it has not so many rows."""
+    if s.shape[0] >= rows:
         return s
-    larger = np.empty((_WINDOW + rows * cols, BATCH))
-    for q in range(_WINDOW):
-        for k in range(m):
+    larger = np.zeros((rows, ROOM))
+    for q in range(s.shape[0]):
+        for k in range(ROOM):
             larger[q, k] = s[q, k]
     return larger

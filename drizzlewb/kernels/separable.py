@@ -10,7 +10,7 @@ import numpy as np
 from drizzlewb.kernels.jit import inner, kernel
 from drizzlewb.kernels.lanes import add_4
 from drizzlewb.kernels.overlap import BATCH, blocks, nearest, touch
-from drizzlewb.kernels.transform import map_rows
+from drizzlewb.kernels.rows import map_rows
 
 __all__ = [
     "FWHM",

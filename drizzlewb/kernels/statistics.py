@@ -15,6 +15,7 @@ __all__ = [
     "Statistics",
     "clipped_statistics",
     "gather_good",
+    "histogram",
 ]
 
 MEAN, MEDIAN, MODE = 1, 2, 4
@@ -241,8 +242,20 @@ def _extremes(values, low, high):
 
 
 @kernel
-def _histogram(values, low, scale, n):
-    """Count values in n bins from `low` on, ``scale`` bins per unit, in float32."""
+def histogram(values, low, scale, n):
+    """Count values in n bins from `low` on, ``scale`` bins per unit, in float32.
+
+    Parameters
+    ----------
+    values : ndarray, shape (m,), float32
+        NaN and what lies outside the bins are left out.
+    low, scale : float32
+    n : int
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+    """
     # Four histograms in turn: equal neighbours do not wait for each other. Bin n takes the rest.
     bins = np.zeros((4, n + 1), np.int32)
     place = np.empty(_LANES, np.uint32)
@@ -269,7 +282,7 @@ def _mode(values, least, most, stddev, binwidth):
     # Two quirks of the peer, kept: the histogram's bins are slightly wider than `width`, by which
     # the peak is then converted; and it takes in what lies up to one bin above the clipped range.
     scale = np.float32(1.0) / np.float32(extent / (n - 1))
-    return peak_position(_histogram(values, np.float32(least), scale, n), least, width)
+    return peak_position(histogram(values, np.float32(least), scale, n), least, width)
 
 
 class _Core(NamedTuple):

@@ -87,7 +87,7 @@ class AlignmentPanel(Panel):
         self.table = ExposureTable(lambda name: self.session.select(exposures=(name,)))
         self.offsets = OffsetView(self._guess, self.use_guess, self.background)
         self.residuals = ResidualPlots(
-            lambda stars: self.session.select(stars=stars), [self.reject, self.take_back]
+            lambda stars: self.session.select(stars=stars), [self.reject, self.take_back], self.offsets
         )
         self.stars = StarView(
             lambda stars: self.session.select(stars=stars), self.attempt, self.take_width, self.background
@@ -105,14 +105,10 @@ class AlignmentPanel(Panel):
         self.area = W.VBox()
         self._show_view()
         row = W.Layout(flex_flow="row wrap", grid_gap="6px", align_items="flex-start")
-        return beside(
-            [
-                W.HBox([self.run, self.accept, self.aside], layout=row),
-                self.refit,
-                self.form,
-                W.HBox([self.headers, self.revert], layout=row),
-            ],
-            [self.guide, self.table, self.view, self.area],
+        buttons = W.HBox([self.run, self.accept, self.aside, self.headers, self.revert], layout=row)
+        return W.VBox(
+            [buttons, self.guide, self.table, beside([self.refit, self.form], [self.view, self.area])],
+            layout=W.Layout(width="100%"),
         )
 
     # ---------------------------------------------------------------- what is looked at
@@ -154,7 +150,7 @@ class AlignmentPanel(Panel):
 
     def _show_view(self) -> None:
         shown: dict[str, W.Widget] = {
-            "Fit": W.HBox([self.residuals, self.offsets], layout=W.Layout(flex_flow="row wrap")),
+            "Fit": self.residuals,
             "Stars": self.stars,
             "Peaks": self.peaks,
         }
@@ -263,8 +259,8 @@ class AlignmentPanel(Panel):
         fresh = session.solution
         if fresh is not None:
             kind, told = self._summary(fresh.alignments)
-        elif status.state == "failed":
-            kind, told = "error", status.message
+        elif failed := [s for s in session.status if s.where == "alignment" and s.state == "failed"]:
+            kind, told = "error", failed[0].message
         elif status.state == "running":
             told = "Working: progress stands below the panels."
         elif status.state == "empty":

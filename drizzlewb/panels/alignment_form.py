@@ -87,7 +87,9 @@ class AlignmentForm(W.VBox):
 
     def __getitem__(self, name: str) -> Any:
         """Field of a parameter."""
-        return self.form[name]
+        field = self.form[name]
+        self._show_link()
+        return field
 
     def keywords(self, name: str, value: Any) -> dict[str, Any]:
         """A parameter as `Session.set` takes it: in both sections of source finding while they are linked."""

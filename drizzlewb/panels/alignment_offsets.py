@@ -35,7 +35,7 @@ class OffsetView(W.VBox):
         self._guess = guess
         self._alignment: Alignment | None = None
         self._shown: tuple[Any, ...] = ()
-        self.view = ImageView(size_px=330, tools=False, rest_px=512, background=background)
+        self.view = ImageView(size_px=300, tools=False, rest_px=512, background=background)
         self.view.stretch, self.view.limits_by, self.view.colour_map = "sqrt", "min-max", "viridis"
         self.view.figure.axes[0].label, self.view.figure.axes[1].label = "dx (px)", "dy (px)"
         self.view.on_click(self._clicked)
@@ -44,7 +44,7 @@ class OffsetView(W.VBox):
         keys = legend(("◯", COLOURS["red"], "peak"), ("✚", COLOURS["orange"], "guess by hand"))
         super().__init__(
             [keys, self.view, self.words, W.HBox([use], layout=W.Layout(margin="4px 0")), self.guessed],
-            layout=W.Layout(width="350px"),
+            layout=W.Layout(width="310px"),
         )
 
     def show(self, alignment: Alignment | None, scale_arcsec: float, parameters: AlignParameters) -> None:

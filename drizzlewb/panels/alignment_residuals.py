@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from drizzlewb.session.state import Star
 from drizzlewb.views import figures
-from drizzlewb.views.residuals import Residuals, arrow_lines, half_range, in_box, key_length
+from drizzlewb.views.residuals import Residuals, arrow_lines, half_range, in_box, key_length, round_ticks
 from drizzlewb.views.style import COLOURS, escape, legend
 
 __all__ = ["ResidualPlots", "stars_of"]
 
 KEY_SHARE = 0.06
 """Length of the key's arrow as a share of the plot's width."""
+
+MAP_PX = 330
+PANEL_PX = 320, 190
 
 _MARGIN = 0.03
 
@@ -81,6 +84,11 @@ class _Plot:
         """Take the brush away."""
         self.brush.reset()
 
+    def round_ticks(self) -> None:
+        """Put round numbers on both axes."""
+        for axis in self.figure.axes:
+            axis.tick_values = round_ticks(axis.scale.min, axis.scale.max, 5)
+
 
 class ResidualPlots(W.VBox):
     """Arrows, four panels and two against magnitude.
@@ -90,10 +98,14 @@ class ResidualPlots(W.VBox):
     select : callable
         Stars -> None: what is brushed.
     buttons : sequence of W.Widget
-        Beside the words.
+        Below the arrows.
+    first : W.Widget
+        Shown before the arrows.
     """
 
-    def __init__(self, select: Callable[[tuple[Star, ...]], Any], buttons: Sequence[W.Widget]) -> None:
+    def __init__(
+        self, select: Callable[[tuple[Star, ...]], Any], buttons: Sequence[W.Widget], first: W.Widget
+    ) -> None:
         self._select = select
         self._residuals: Residuals | None = None
         self._shown: tuple[Any, ...] = ()
@@ -102,10 +114,9 @@ class ResidualPlots(W.VBox):
         self.map_scales = bq.LinearScale(min=0.0, max=1.0), bq.LinearScale(min=0.0, max=1.0)
         self.vectors = _Plot(
             "Residuals at the stars", "x (px)", "y (px)", self._brushed, *self.map_scales,
-            width_px=440, height_px=440,
+            width_px=MAP_PX, height_px=MAP_PX,
         )  # fmt: skip
         self.arrows = figures.lines(self.vectors.figure, colour=COLOURS["blue"], width=1.2)
-        self.arrows_clipped = figures.lines(self.vectors.figure, colour=COLOURS["orange"], width=1.2)
         self.key = figures.lines(self.vectors.figure, colour=COLOURS["red"], width=2.0)
         self.vectors.used.default_size = 4
         self.panels: dict[tuple[str, str], _Plot] = {}
@@ -114,7 +125,8 @@ class ResidualPlots(W.VBox):
             for against, label in labels.items():
                 plot = _Plot(
                     f"{value} against {'magnitude' if against == 'mag' else against}", label, f"{value} (px)",
-                    self._brushed, self.scales[against], self.scales[value], width_px=330, height_px=210,
+                    self._brushed, self.scales[against], self.scales[value],
+                    width_px=PANEL_PX[0], height_px=PANEL_PX[1],
                 )  # fmt: skip
                 self.panels[value, against] = plot
         self.levels = {
@@ -123,37 +135,35 @@ class ResidualPlots(W.VBox):
         }
         self.against = W.ToggleButtons(
             options=["position", "magnitude"], tooltips=["dx, dy against x and y", "against the magnitude"],
-            description="Against", style={"description_width": "60px"},
+            style={"button_width": "auto"},
         )  # fmt: skip
         self.against.observe(lambda _: self._show_panels(), "value")
         self.where = W.ToggleButtons(
             options=[("sky plane", "plane"), ("chip", "chip")],
             tooltips=["positions in the plane of the reference: all chips", "positions on one chip"],
-            description="Positions", style={"description_width": "60px"},
+            style={"button_width": "auto"},
         )  # fmt: skip
         self.chip = W.Dropdown(options=[], layout=W.Layout(width="100px", display="none"))
-        self.where.observe(lambda _: self._redraw(), "value")
-        self.chip.observe(lambda _: self._redraw(), "value")
+        self.where.observe(lambda _: self._elsewhere(), "value")
+        self.chip.observe(lambda _: self._elsewhere(), "value")
         self.words = W.HTML()
         self.key_words = W.HTML()
         row = W.Layout(flex_flow="row wrap", align_items="center", grid_gap="6px")
-        self.grid = W.HBox(layout=W.Layout(flex_flow="row wrap", width="690px", max_width="100%"))
         keys = legend(
             ("●", COLOURS["blue"], "in the fit"), ("✚", COLOURS["orange"], "clipped"),
             ("□", COLOURS["red"], "selected"), ("- -", COLOURS["grey"], "zero, ± rms"),
         )  # fmt: skip
-        super().__init__(
-            [
-                self.words,
-                W.HBox([self.where, self.chip, self.against], layout=row),
-                keys,
-                W.HBox(list(buttons), layout=row),
-                W.HBox(
-                    [W.VBox([self.vectors.figure, self.key_words]), self.grid],
-                    layout=W.Layout(flex_flow="row wrap"),
-                ),
-            ]
+        keys.layout = W.Layout(margin="0")
+        arrows = W.VBox(
+            [keys, self.vectors.figure, self.key_words, W.HBox(list(buttons), layout=row)],
+            layout=W.Layout(width=f"{MAP_PX}px"),
         )
+        self.grid = W.HBox(layout=W.Layout(flex_flow="row wrap", width=f"{2 * PANEL_PX[0] + 4}px"))
+        choices = [W.Label("Positions:"), self.where, self.chip, W.Label("Residuals against:"), self.against]
+        figures_row = W.HBox(
+            [first, arrows, self.grid], layout=W.Layout(flex_flow="row wrap", grid_gap="6px")
+        )
+        super().__init__([self.words, W.HBox(choices, layout=row), figures_row])
         self._show_panels()
 
     @property
@@ -188,6 +198,8 @@ class ResidualPlots(W.VBox):
             numbers = [(f"SCI {n}", n) for n in sorted(set(residuals.extver.tolist())) if n > 0]
             if tuple(self.chip.options) != tuple(numbers):
                 self.chip.options = numbers
+            if self.chip.value is None and numbers:
+                self.chip.value = numbers[0][1]
             self.words.value = (
                 f"<b>{escape(residuals.rootname)}</b>, {escape(residuals.geometry)}: "
                 f"{int(residuals.used.sum())} stars in the fit, {int((~residuals.used).sum())} clipped; rms "
@@ -196,6 +208,13 @@ class ResidualPlots(W.VBox):
             )
             self._redraw()
         self._mark(_chosen(residuals, stars))
+
+    def _elsewhere(self) -> None:
+        """Other positions are asked for."""
+        self.clear_brushes()
+        self._redraw()
+        if self._residuals is not None:
+            self._mark(_chosen(self._residuals, self._shown[1]))
 
     def _mark(self, which: NDArray[np.bool_]) -> None:
         which = which[self._in_view()]
@@ -213,7 +232,7 @@ class ResidualPlots(W.VBox):
         for plot in self.plots:
             plot.show(none, none, np.empty(0, bool))
             plot.select(np.empty(0, bool))
-        for mark in (self.arrows, self.arrows_clipped, self.key, *self.levels.values()):
+        for mark in (self.arrows, self.key, *self.levels.values()):
             with mark.hold_sync():
                 mark.x, mark.y = none, none
         self.key_words.value = ""
@@ -249,19 +268,21 @@ class ResidualPlots(W.VBox):
                     line.x = np.array([*ends, np.nan] * 3)
                     line.y = np.array([0, 0, np.nan, rms, rms, np.nan, -rms, -rms, np.nan])
         self._vectors(r, x, y)
+        for plot in self.plots:
+            plot.round_ticks()
 
     def _vectors(self, r: Residuals, x: Any, y: Any) -> None:
         # One length along both axes, so that arrows keep their directions.
         side = max(float(np.ptp(x)), float(np.ptp(y)), 1.0) * (1 + 2 * _MARGIN)
         middle_x, middle_y = (float(np.nanmin(v) + np.nanmax(v)) / 2 for v in (x, y))
-        _limits(self.map_scales[0], middle_x - side / 2, middle_x + side / 2)
-        _limits(self.map_scales[1], middle_y - side / 2, middle_y + 0.56 * side)
+        _limits(self.map_scales[0], middle_x - 0.53 * side, middle_x + 0.53 * side)
+        _limits(self.map_scales[1], middle_y - 0.5 * side, middle_y + 0.56 * side)
         key = key_length(float(np.hypot(r.rms_x, r.rms_y)))
         factor = KEY_SHARE * side / key
-        for mark, which in ((self.arrows, r.used), (self.arrows_clipped, ~r.used)):
-            px, py = arrow_lines(x[which], y[which], r.dx[which], r.dy[which], factor)
-            with mark.hold_sync():
-                mark.x, mark.y = px, py
+        # Clipped stars are crosses only: their arrows would cross the whole plot.
+        px, py = arrow_lines(x[r.used], y[r.used], r.dx[r.used], r.dy[r.used], factor)
+        with self.arrows.hold_sync():
+            self.arrows.x, self.arrows.y = px, py
         self.vectors.show(x, y, r.used)
         at = (middle_x + 0.30 * side, middle_y + 0.53 * side)
         px, py = arrow_lines([at[0]], [at[1]], [key], [0.0], factor)

@@ -196,13 +196,15 @@ class StarView(W.VBox):
         before = self.chip.value
         if tuple(self.chip.options) != tuple(options):
             self.chip.options = options
+        if self.chip.value is None:
+            self.chip.value = 0
         if self.chip.value == before:
             self._new_chip()
 
     @property
     def _chip(self) -> Chip:
         assert self._shown is not None
-        return self._shown.exposure.chips[self.chip.value or 0]
+        return self._shown.exposure.chips[self.chip.value]
 
     def _new_chip(self) -> None:
         if self._shown is None:
@@ -220,7 +222,7 @@ class StarView(W.VBox):
         self._layers = {}
         if s.sources is not None:
             self._layers = layers_of(
-                self.chip.value or 0, chip.extver, s.exposure.rootname, s.sources, s.alignment, s.rejected
+                self.chip.value, chip.extver, s.exposure.rootname, s.sources, s.alignment, s.rejected
             )
         told = []
         for name, (marker, colour, sign) in LAYERS.items():

@@ -23,16 +23,16 @@ GRADES = {
 """Grade of a verdict: a sign that needs no colour, and the word."""
 
 _COLUMNS = (
-    ("exposure", 11, "<"), ("filter", 11, "<"), ("dx px", 9, ">"), ("dy px", 9, ">"), ("rot deg", 9, ">"),
-    ("scale ppm", 10, ">"), ("rms px", 8, ">"), ("mas", 6, ">"), ("match", 6, ">"), ("verdict", 13, "<"),
+    ("exposure", 10, "<"), ("filter", 14, "<"), ("verdict", 17, "<"), ("dx px", 9, ">"), ("dy px", 9, ">"),
+    ("rot deg", 9, ">"), ("scale ppm", 10, ">"), ("rms px", 8, ">"), ("rms mas", 8, ">"), ("matches", 8, ">"),
 )  # fmt: skip
-_SPACE = "\u00a0"
+_MOST_ROWS = 12
 
 
 def _line(cells: Sequence[str]) -> str:
-    parts = [f"{cell[:width]:{side}{width}}" for cell, (_, width, side) in zip(cells, _COLUMNS, strict=True)]
-    # A list squeezes plain spaces.
-    return "  ".join(parts).replace(" ", _SPACE)
+    return " ".join(
+        f"{cell[:width]:{side}{width}}" for cell, (_, width, side) in zip(cells, _COLUMNS, strict=True)
+    )
 
 
 def _clean(text: str) -> str:
@@ -59,7 +59,8 @@ def row_text(name: str, filters: str, alignment: Alignment | None, scale_mas: fl
             f"{fit.shift[0]:+.3f}", f"{fit.shift[1]:+.3f}", f"{fit.rotation:+.5f}", f"{fit.scale_ppm:+.1f}",
             f"{fit.rms_px:.4f}", f"{fit.rms_px * scale_mas:.2f}", str(fit.nmatch),
         ]  # fmt: skip
-    return _line([_clean(name), _clean(filters), *numbers, grade])
+    # A list squeezes plain spaces.
+    return _line([_clean(name), _clean(filters), grade, *numbers]).replace(" ", "\u00a0")
 
 
 def geometry_table(alignment: Alignment, scale_mas: float) -> str:
@@ -109,7 +110,13 @@ class ExposureTable(W.VBox):
         self.verdict = W.HTML()
         self.geometries = W.HTML()
         table = W.VBox([head, self.list], layout=W.Layout(overflow="auto hidden", width="100%"))
-        super().__init__([table, self.verdict, self.geometries], layout=W.Layout(width="100%"))
+        self.verdict.layout = W.Layout(flex="1 1 380px", min_width="0")
+        self.geometries.layout = W.Layout(flex="0 1 auto", min_width="0")
+        below = W.HBox(
+            [self.verdict, self.geometries],
+            layout=W.Layout(flex_flow="row wrap", width="100%", grid_gap="12px"),
+        )
+        super().__init__([table, below], layout=W.Layout(width="100%"))
 
     def show(self, rows: Sequence[tuple[str, str]], chosen: str, alignment: Any, scale_mas: float) -> None:
         """Show lines.
@@ -128,7 +135,7 @@ class ExposureTable(W.VBox):
         try:
             if tuple(rows) != tuple(self.list.options):
                 self.list.options = tuple(rows)
-                self.list.rows = min(max(len(rows), 2), 12)
+                self.list.rows = min(max(len(rows), 2), _MOST_ROWS)
             value = chosen if any(name == chosen for _, name in rows) else None
             if self.list.value != value:
                 self.list.value = value

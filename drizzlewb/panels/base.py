@@ -156,6 +156,7 @@ class Panel(W.VBox):
         self.reasons: dict[int, str] = {}
         self.actions: list[Action] = []
         self._visible = True
+        self._watching = False
         self._due = False
         self._updating = threading.RLock()
         self._python = W.HTML()
@@ -182,6 +183,7 @@ class Panel(W.VBox):
         )
         self.add_class("dwb")
         self.session.observe(self._changed, list(self.watched))
+        self._watching = True
         self.update()
 
     # ---------------------------------------------------------------- for panels to define
@@ -221,6 +223,11 @@ class Panel(W.VBox):
         finally:
             self._show_python()
         return None
+
+    def ran(self, code: str) -> None:
+        """Note the line of Python that did what a click on a figure has just done."""
+        self._last_code = code
+        self._show_python()
 
     @property
     def product(self) -> str:
@@ -277,6 +284,8 @@ class Panel(W.VBox):
             self._python.value = f"<pre>{escape(self.python())}</pre>"
 
     def close(self) -> None:
-        """Stop watching the session."""
-        self.session.unobserve(self._changed, list(self.watched))
+        """Stop watching the session; a second time nothing happens."""
+        if self._watching:
+            self._watching = False
+            self.session.unobserve(self._changed, list(self.watched))
         super().close()

@@ -48,8 +48,11 @@ def _places(task: type["Composite"]) -> dict[str, tuple[Place, ...]]:
     return places
 
 
-TASKS: list[type["Composite"]] = []
-"""Models of whole tasks, so that a name can be recognised as another task's."""
+def _tasks() -> tuple[type["Composite"], ...]:
+    """Models of whole tasks, so that a name can be recognised as another task's. For messages only."""
+    from drizzlewb.parameters import AlignParameters, ReduceParameters
+
+    return ReduceParameters, AlignParameters
 
 
 class Composite(BaseModel):
@@ -64,11 +67,6 @@ class Composite(BaseModel):
     task: ClassVar[str] = ""
     prefixes: ClassVar[dict[str, tuple[str, ...]]] = {}
     """Prefixes of ``prefix.name`` keywords, and the sections that each one reaches (none: all)."""
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """Make the task known."""
-        TASKS.append(cls)
 
     @classmethod
     def places(cls) -> dict[str, tuple[Place, ...]]:
@@ -104,14 +102,14 @@ class Composite(BaseModel):
         found = cls.places().get(bare, ())
         if prefix:
             if prefix not in cls.prefixes and prefix not in cls.model_fields:
-                if any(prefix == other.task for other in TASKS):
+                if any(prefix == other.task for other in _tasks()):
                     msg = f"{name} is not for {cls.task}"
                     raise ParameterError(msg)
                 raise unknown(name, (f"{p}.{bare}" for p in cls.prefixes), cls.task)
             reach = cls.prefixes.get(prefix, (prefix,))
             found = tuple(p for p in found if not reach or p.section in reach)
         if not found:
-            for other in TASKS:
+            for other in _tasks():
                 if bare in other.places() and prefix in ("", other.task):
                     msg = f"{bare} is a parameter of {other.task}, not of {cls.task}"
                     raise ParameterError(msg)

@@ -1,6 +1,8 @@
 """Rows of an MDRIZTAB reference table as presets."""
 
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +82,54 @@ def mdriztab_presets(path: str | os.PathLike, detector: str = "") -> tuple[list[
                 keywords,
                 detector,
                 (least, later[0] - 1 if later else 1_000_000),
+                "" if filters.upper() == "ANY" else filters,
             )
         )
     return presets, sorted(left_out)
+
+
+def mdriztab_for(path: str | os.PathLike, detector: str, filters: str, number: int) -> list[Preset]:
+    """Rows of an MDRIZTAB that hold for a stack: those of its filter, or else those for any.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `mdriztab_presets`.
+    detector, filters : str
+        As in `drizzlewb.exposure.Exposure`; clear positions of a filter wheel do not count.
+    number : int
+        Exposures in the stack.
+
+    Returns
+    -------
+    list of Preset
+        One row as a rule; columns that are no parameters today are named in its source.
+
+    Raises
+    ------
+    DataError
+        No row suits; see also `mdriztab_presets`.
+
+    Notes
+    -----
+    DrizzlePac chooses the row in the same way (``drizzlepac/mdzhandler.py``).
+    """
+    presets, left_out = mdriztab_presets(path, detector)
+    own = [p for p in presets if p.filters and _names(p.filters) == _names(filters)]
+    chosen = [
+        p for p in own or [p for p in presets if not p.filters] if p.exposures[0] <= number <= p.exposures[1]
+    ]
+    if not chosen:
+        rows = ", ".join(f"{p.filters or 'ANY'} from {p.exposures[0]}" for p in presets) or "none"
+        msg = f"{Path(path).name} has no row for {number} exposures in {filters}; its rows: {rows}."
+        raise DataError(msg)
+    told = f"; without its columns {', '.join(left_out)}, which are no parameters" if left_out else ""
+    return [replace(p, source=p.source + told) for p in chosen]
+
+
+def _names(filters: str) -> set[str]:
+    names = re.split(r"[\s,;/+]+", filters.strip().upper())
+    return {name for name in names if name and not name.startswith("CLEAR")}
 
 
 def _keywords(row: dict[str, Any], left_out: set[str]) -> dict[str, Any]:

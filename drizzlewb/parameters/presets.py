@@ -32,6 +32,8 @@ class Preset:
         The detector it is for, as in `drizzlewb.instruments.DETECTORS`; "" for any.
     exposures : tuple of int
         Least and greatest number of exposures.
+    filters : str
+        Filters that an MDRIZTAB row is for, as the table writes them; "" for any.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Preset:
     keywords: Mapping[str, Any] = field(default_factory=dict)
     detector: str = ""
     exposures: tuple[int, int] = (1, 1_000_000)
+    filters: str = ""
 
     def parameters(self) -> ReduceParameters:
         """DrizzlePac's defaults with this preset's values."""

@@ -5,9 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from astropy.table import Table
+from typing import TYPE_CHECKING, Any
 
 from drizzlewb.errors import DataError
 from drizzlewb.exposure import Exposure, read_exposures
@@ -21,6 +19,11 @@ from drizzlewb.steps.fit import LinearFit
 from drizzlewb.steps.solution import Alignment, Solution
 from drizzlewb.steps.sources import Sources
 from drizzlewb.steps.user_catalogs import SkyCatalog
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from drizzlewb.products.drc import Product
 
 __all__ = ["AlignedSolution", "align", "revert"]
 
@@ -98,6 +101,7 @@ class AlignedSolution:
     def __init__(self, solution: Solution):
         self._solution = solution
         self._changes: list[Change] = []
+        self._judged_by: dict[str, float] = {}
 
     def __repr__(self) -> str:
         states = [a.status for a in self.alignments]
@@ -107,7 +111,7 @@ class AlignedSolution:
     @property
     def solution(self) -> Solution:
         """The bare solution, as the steps know it."""
-        return self._solution
+        return self._solution.with_cosmic_rays(self._judged_by)
 
     @property
     def exposures(self) -> tuple[Exposure, ...]:
@@ -122,12 +126,12 @@ class AlignedSolution:
     @property
     def alignments(self) -> tuple[Alignment, ...]:
         """What was found for each exposure."""
-        return self._solution.alignments
+        return self.solution.alignments
 
     @property
-    def table(self) -> Table:
+    def table(self) -> "Table":
         """One row per exposure: shift, rotation, scale, rms_px, rms_mas, nmatch, matrix, verdict."""
-        return self._solution.table
+        return self.solution.table
 
     @property
     def plane(self) -> OutputGrid:
@@ -166,7 +170,7 @@ class AlignedSolution:
 
     def __getitem__(self, rootname: str) -> Alignment:
         """Alignment of an exposure by root name."""
-        return self._solution[rootname]
+        return self.solution[rootname]
 
     def apply(self, *, folder: str | Path | None = ".", **keywords: Any) -> list[Change]:
         """Write the fitted WCS into the headers, and the catalogs that the parameters ask for.
@@ -235,17 +239,43 @@ class AlignedSolution:
         pars, folder = self.parameters.replace(keywords), Path(folder)
         written = []
         if pars.writecat and not pars["tweakreg.clean"]:
-            written += catalogs.write_catalogs(self._solution, folder)
-            written += catalogs.write_matches(self._solution, folder)
+            written += catalogs.write_catalogs(self.solution, folder)
+            written += catalogs.write_matches(self.solution, folder)
         if pars.shiftfile:
-            written += catalogs.write_shifts(self._solution, folder / pars.outshifts, folder / pars.outwcs)
+            written += catalogs.write_shifts(self.solution, folder / pars.outshifts, folder / pars.outwcs)
         runfile = pars.runfile.strip()
         if runfile:
             more = [str(change) for change in self._changes]
-            written.append(catalogs.write_log(self._solution, folder / runfile, more))
+            written.append(catalogs.write_log(self.solution, folder / runfile, more))
         stem = Path(runfile or "tweakreg.log").with_suffix(".ecsv")
-        written.append(catalogs.write_table(self._solution, folder / stem))
+        written.append(catalogs.write_table(self.solution, folder / stem))
         return written
+
+    def judge_with(self, product: "Product | Mapping[str, float]") -> None:
+        """Let the verdicts tell in which exposures more cosmic rays are flagged than in the others.
+
+        Parameters
+        ----------
+        product : Product or mapping
+            Made of `exposures`, with ``driz_cr``; or root name to the fraction of the pixels that are
+            flagged (``Reduction.cr_fractions()``).
+
+        Raises
+        ------
+        DataError
+            The product's record tells of no cosmic-ray masks.
+        """
+        if isinstance(product, Mapping):
+            fractions = product
+        else:
+            fractions = product.record.get("results", {}).get("crfraction") or {}
+        if not fractions:
+            msg = (
+                "Judging by cosmic rays: no fraction of flagged pixels is known; make the product with "
+                "driz_cr and a median (median, blot)."
+            )
+            raise DataError(msg)
+        self._judged_by = dict(fractions)
 
     def _refresh(self, paths: set[str]) -> None:
         """Point the exposures to the arrays in files that were replaced; their WCS stays as it is here."""

@@ -16,7 +16,8 @@ from astropy.io import fits
 import drizzlewb
 from drizzlewb.exposure import Exposure
 from drizzlewb.fileio import replaced_when_whole
-from drizzlewb.steps.solution import Alignment, Solution
+from drizzlewb.products.ecsv import Meta, ecsv_text
+from drizzlewb.steps.solution import UNITS, Alignment, Solution
 
 __all__ = ["write_catalogs", "write_log", "write_matches", "write_shifts", "write_table"]
 
@@ -240,18 +241,19 @@ def write_table(solution: Solution, path: str | Path = "tweakreg.ecsv") -> Path:
 
     The parameters that differ from DrizzlePac's defaults are in its metadata.
     """
-    table = solution.table
-    table.add_column([_file(e) for e in solution.originals], name="file", index=1)
-    changed = {name: repr(new) for name, (_, new) in solution.parameters.differences().items()}
-    table.meta |= {"drizzlewb": drizzlewb.__version__, "parameters": changed}
-    for k, name in enumerate(("crpix1", "crpix2")):
-        table.meta[name] = float(solution.plane.wcs.crpix[k] + 1.0)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replaced_when_whole(path) as part, open(part, "w", encoding="utf-8", newline="\n") as stream:
-        table.write(stream, format="ascii.ecsv")
-    log.info("wrote %s", path)
-    return path
+    columns = solution.columns
+    names = list(columns)
+    columns["file"] = [_file(e) for e in solution.originals]
+    meta: dict[str, Meta] = {
+        "reference": solution.reference,
+        "scale_arcsec": solution.plane.scale_arcsec,
+        "drizzlewb": drizzlewb.__version__,
+        "parameters": {k: repr(new) for k, (_, new) in solution.parameters.differences().items()},
+        "crpix1": float(solution.plane.wcs.crpix[0] + 1.0),
+        "crpix2": float(solution.plane.wcs.crpix[1] + 1.0),
+    }
+    ordered = {name: columns[name] for name in (names[0], "file", *names[1:])}
+    return _write(Path(path), ecsv_text(ordered, UNITS, meta))
 
 
 def write_log(solution: Solution, path: str | Path = "tweakreg.log", more: Sequence[str] = ()) -> Path:

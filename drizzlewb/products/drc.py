@@ -16,6 +16,8 @@ from astropy.io import fits
 from drizzlewb.errors import DataError
 from drizzlewb.fileio import open_binary, replaced_when_whole, write_at, write_box
 from drizzlewb.grid import OutputGrid
+from drizzlewb.parameters import ReduceParameters
+from drizzlewb.parameters.exchange import from_dict
 from drizzlewb.steps.final import Tile
 
 __all__ = ["Part", "Product", "ProductWriter", "product_names", "record_table"]
@@ -378,6 +380,11 @@ class Product:
         return OutputGrid.from_header(self.header)
 
     @property
+    def parameters(self) -> ReduceParameters:
+        """Parameters that it was made with, as its record holds them."""
+        return record_parameters(self.record)
+
+    @property
     def wcs(self):  # noqa: ANN201 -- astropy's WCS is untyped
         """Celestial WCS of the product (`astropy.wcs.WCS`)."""
         from astropy.wcs import WCS
@@ -401,6 +408,23 @@ class Product:
             raise DataError(msg)
         chips = [(e.rootname, c.extver) for e in self.reduction.exposures for c in e.chips]
         return {name: self.reduction.crmask(number) for number, name in enumerate(chips)}
+
+
+def record_parameters(record: Mapping[str, Any]) -> ReduceParameters:
+    """Parameters of the reduction that a record is of.
+
+    Raises
+    ------
+    DataError
+        It holds none.
+    ParameterError
+        They are not possible.
+    """
+    found = from_dict(record["parameters"]).reduce
+    if found is None:
+        msg = "The record holds no parameters of a reduction."
+        raise DataError(msg)
+    return found
 
 
 def write_record(path: Path, record: dict) -> None:

@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
-from astropy.table import Table
 
 from drizzlewb import distortion
 from drizzlewb.errors import DataError
 from drizzlewb.products import wcscards as wc
 from drizzlewb.products.cards import Cards
 from drizzlewb.products.fitsparts import Part, read_parts, science_parts
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ["WCSSolution", "headerlet_hdus", "headerlet_solution", "history_table", "wcs_history"]
 
@@ -171,8 +174,10 @@ def _headerlet(part: Part, active: tuple[Array, Array, Array]) -> WCSSolution:
         return headerlet_solution(hdus, f"HDRLET,{part.ver}", active)
 
 
-def history_table(path: str | Path) -> Table:
+def history_table(path: str | Path) -> "Table":
     """`wcs_history` as a table for people: one row per solution, RMS and offsets in mas."""
+    from astropy.table import Table  # late: tables are slow to import
+
     rows = wcs_history(path)
     table = Table(
         {

@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -107,6 +107,8 @@ class Reduction:
         self._given_prepass = prepass
         self._median: TiledArray | None = None
         self._crmask: TiledArray | None = None
+        self._chip_rows = 0
+        self._fractions: dict[str, float] | None = None
         self._on_separate: list[list[Placed]] = []
         self._on_final: list[Placed] = []
         self._mask_weights = np.zeros(0)
@@ -114,7 +116,8 @@ class Reduction:
     def again(
         self, exposures: Sequence[Exposure], parameters: ReduceParameters, grid: OutputGrid
     ) -> "Reduction | None":
-        """Reduction of the same stack for other ``final_*`` parameters, which shares all but the product.
+        """Reduction of the same stack that shares what other ``final_*``, ``driz_cr_*`` and ``blot_*``
+        parameters leave as it is.
 
         Parameters
         ----------
@@ -127,7 +130,7 @@ class Reduction:
         Returns
         -------
         Reduction or None
-            None if anything but ``final_*`` differs, or the weights need files that were not read.
+            None if anything else differs, or the weights need files that were not read.
 
         Raises
         ------
@@ -140,15 +143,18 @@ class Reduction:
         mine, theirs = self.parameters, parameters
         if mine.final.final_wht_type != theirs.final.final_wht_type:
             return None
-        if theirs.model_copy(update={"final": mine.final, "final_grid": mine.final_grid}) != mine:
+        alike = {name: getattr(mine, name) for name in ("final", "final_grid", "cosmicray", "blot")}
+        if theirs.model_copy(update=alike) != mine or self._median is None:
             return None
         keys = array_keys(self.exposures, parameters, self.separate_grid, grid)
-        if {**keys, "product": ""} != {**self.keys, "product": ""}:
+        if any(keys[name] != self.keys[name] for name in ("prepass", "median")):
             return None  # a file that parameters name was edited
         other = copy.copy(self)
         other.parameters, other.final_grid, other.keys = parameters, grid, keys
         other.seconds, other.cpu_seconds = {}, {}
         other._lock = threading.Lock()
+        if keys["crmask"] != self.keys["crmask"]:
+            other._crmask, other._fractions = None, None
         if grid != self.final_grid:
             other._on_final = place([placed.prepared for placed in self._on_final], grid)
         return other
@@ -199,13 +205,20 @@ class Reduction:
         self._chip_rows = max(
             -(-c.prepared.chip.shape[0] // CRMASK_SIDE) * CRMASK_SIDE for c in self._on_final
         )
-        width = max(c.prepared.chip.shape[1] for c in self._on_final)
-        self._crmask = TiledArray(
-            self.folder / f"crmask-{self.keys['crmask']}.bin",
-            (self._chip_rows * len(self._on_final), width),
-            np.uint8,
-            CRMASK_SIDE,
-        )
+
+    @property
+    def _crmask_path(self) -> Path:
+        return self.folder / f"crmask-{self.keys['crmask']}.bin"
+
+    def _open_crmask(self) -> TiledArray:
+        """Open the masks when they are first needed: previews under other thresholds leave no file."""
+        self._require(self._median)
+        with self._lock:
+            if self._crmask is None:
+                width = max(c.prepared.chip.shape[1] for c in self._on_final)
+                shape = (self._chip_rows * len(self._on_final), width)
+                self._crmask = TiledArray(self._crmask_path, shape, np.uint8, CRMASK_SIDE)
+            return self._crmask
 
     @property
     def folder(self) -> Path:
@@ -260,6 +273,7 @@ class Reduction:
         *,
         threads: int | None = None,
         only: Collection[int] | None = None,
+        read_crmask: Callable[[Placed, Region], np.ndarray] | None = None,
     ) -> Tile:
         """Product of one region of the final grid, with all that it needs beneath it.
 
@@ -275,6 +289,8 @@ class Reduction:
         only : collection of int, optional
             Drizzle these exposures of the stack alone, numbered from 0, with the sky and the cosmic-ray
             masks of the whole stack.
+        read_crmask : callable, optional
+            Gives the masks (uint8, 1 = good) of the boxes beneath the region, which are not made then.
         """
         self.prepare()
         region = region.clip(self.final_grid.shape)
@@ -285,16 +301,16 @@ class Reduction:
             )
             raise DataError(msg)
         chips = [c for c in self._on_final if only is None or c.prepared.exposure in only]
-        if self.parameters.cosmicray.driz_cr:
+        if self.parameters.cosmicray.driz_cr and read_crmask is None:
             under = boxes_under(chips, region, self.parameters)
             self._make_crmasks([(placed.prepared.number, box) for placed, box in under])
         count = max(1, min(threads or self.threads, region.shape[0] // LEAST_ROWS))
         if count == 1:
-            return self._product_tile(region, unit_factor, chips)
+            return self._product_tile(region, unit_factor, chips, read_crmask)
         edges = np.linspace(region.y0, region.y1, count + 1).astype(int).tolist()
         bands = [Region(a, b, region.x0, region.x1) for a, b in zip(edges[:-1], edges[1:], strict=True)]
         made = map_unordered(
-            lambda band: self._product_tile(band, unit_factor, chips), bands, self.cancel, count
+            lambda band: self._product_tile(band, unit_factor, chips, read_crmask), bands, self.cancel, count
         )
         tiles = sorted(made, key=lambda tile: tile.region)
         return Tile(
@@ -305,6 +321,33 @@ class Reduction:
         )
 
     # ---------------------------------------------------------------- looked at, not stored
+    @property
+    def on_final(self) -> list[Placed]:
+        """All chips of the stack on the final grid."""
+        self.prepare()
+        return self._on_final
+
+    @property
+    def on_separate(self) -> list[Placed]:
+        """All chips of the stack on the separate grid."""
+        self.prepare()
+        return [placed for chips in self._on_separate for placed in chips]
+
+    def median_reader(self, regions: Sequence[Region]) -> Callable[[Region], np.ndarray]:
+        """Make the median of these regions of the separate grid, and hand back what reads it."""
+        self.prepare()
+        self._make_medians(regions)
+        return self._require(self._median).read
+
+    def crmask_if_made(self, number: int, box: Region) -> np.ndarray | None:
+        """As `crmask` if a run has made it already, else None: no mask is made."""
+        self.prepare()
+        if self._crmask is None and not self._crmask_path.exists():
+            return None
+        if self._missing_crmask(number, box):
+            return None
+        return self._read_crmask(self._on_final[number], box)
+
     @property
     def chips(self) -> list[PreparedChip]:
         """All chips of the stack with their whole-image numbers."""
@@ -326,7 +369,7 @@ class Reduction:
     def blot(self, number: int, box: Region) -> np.ndarray:
         """The median as chip ``number`` of the stack would have seen it, electrons, with the sky added."""
         self.prepare()
-        placed = [p for chips in self._on_separate for p in chips][number]
+        placed = self.on_separate[number]
         under = cosmicray_step.median_under(placed, box, self.parameters)
         median = self.median(under)
         blotted = cosmicray_step.blot_box(placed, box, median, (under.y0, under.x0), self.parameters)
@@ -337,13 +380,17 @@ class Reduction:
         """Fraction of the pixels of each exposure that are flagged as cosmic rays; empty without driz_cr."""
         if not self.parameters.cosmicray.driz_cr:
             return {}
+        if self._fractions is not None:
+            return dict(self._fractions)
         flagged = np.zeros(len(self.exposures))
         pixels = np.zeros(len(self.exposures))
         for placed in self._on_final:
             mask = self.crmask(placed.prepared.number)
             flagged[placed.prepared.exposure] += mask.size - np.count_nonzero(mask)
             pixels[placed.prepared.exposure] += mask.size
-        return {e.rootname: float(f / n) for e, f, n in zip(self.exposures, flagged, pixels, strict=True)}
+        counted = zip(self.exposures, flagged, pixels, strict=True)
+        self._fractions = {e.rootname: float(f / n) for e, f, n in counted}
+        return dict(self._fractions)
 
     def make_masks(self) -> None:
         """Make the median and all cosmic-ray masks, as a full run needs them."""
@@ -372,11 +419,17 @@ class Reduction:
                 self.progress("final drizzle", done, len(tiles))
 
     # ---------------------------------------------------------------- how tiles are made
-    def _product_tile(self, region: Region, unit_factor: float, chips: list[Placed] | None = None) -> Tile:
+    def _product_tile(
+        self,
+        region: Region,
+        unit_factor: float,
+        chips: list[Placed] | None = None,
+        read_crmask: Callable[[Placed, Region], np.ndarray] | None = None,
+    ) -> Tile:
         self.cancel.check()
-        read = self._read_crmask if self.parameters.cosmicray.driz_cr else None
+        read = (read_crmask or self._read_crmask) if self.parameters.cosmicray.driz_cr else None
         chips = self._on_final if chips is None else chips
-        return product_region(chips, region, self.parameters, read, unit_factor)
+        return product_region(chips, region, self.parameters, read, unit_factor, self.cancel.check)
 
     def _make_medians(self, regions: Sequence[Region]) -> None:
         array = self._require(self._median)
@@ -386,7 +439,10 @@ class Reduction:
 
         def make(tile: Region) -> None:
             self.cancel.check()
-            array.write(tile, median_region(self._on_separate, self._mask_weights, tile, self.parameters))
+            median = median_region(
+                self._on_separate, self._mask_weights, tile, self.parameters, self.cancel.check
+            )
+            array.write(tile, median)
 
         with self.timed("separate and median"):
             for done, _ in enumerate(map_unordered(make, todo, self.cancel, self.threads), 1):
@@ -394,17 +450,16 @@ class Reduction:
         array.remember()
 
     def _make_crmasks(self, boxes: Sequence[tuple[int, Region]]) -> None:
-        array = self._require(self._crmask)
+        array = self._open_crmask()
         todo = list(
             dict.fromkeys(tile for number, box in boxes for tile in self._missing_crmask(number, box))
         )
         if not todo:
             return
-        separate = [placed for chips in self._on_separate for placed in chips]
-        self._make_medians(
+        separate = self.on_separate
+        read_median = self.median_reader(
             [cosmicray_step.median_under(separate[number], box, self.parameters) for number, box in todo]
         )
-        read_median = self._require(self._median).read
 
         def make(task: tuple[int, Region]) -> None:
             number, box = task
@@ -424,11 +479,11 @@ class Reduction:
     def _missing_crmask(self, number: int, box: Region) -> list[tuple[int, Region]]:
         shape = self._on_final[number].prepared.chip.shape
         row = number * self._chip_rows
-        tiles = self._require(self._crmask).missing(self._in_stack(number, box))
+        tiles = self._open_crmask().missing(self._in_stack(number, box))
         return [(number, Region(t.y0 - row, t.y1 - row, t.x0, t.x1).clip(shape)) for t in tiles]
 
     def _read_crmask(self, placed: Placed, box: Region) -> np.ndarray:
-        return self._require(self._crmask).read(self._in_stack(placed.prepared.number, box))
+        return self._open_crmask().read(self._in_stack(placed.prepared.number, box))
 
     @staticmethod
     def _require(array: TiledArray | None) -> TiledArray:

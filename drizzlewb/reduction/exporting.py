@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from drizzlewb.errors import DataError, DrizzlewbError, ParameterError
 from drizzlewb.fileio import replaced_when_whole
 from drizzlewb.parameters import AlignParameters, ReduceParameters
-from drizzlewb.parameters.exchange import from_dict, parse_json, read_parameters, to_json
+from drizzlewb.parameters.exchange import parse_json, read_parameters, to_json
 from drizzlewb.parameters.scripts import drizzlepac_script, drizzlewb_script
 from drizzlewb.parameters.teal import to_cfg
-from drizzlewb.products.drc import refuse_existing
+from drizzlewb.products.drc import record_parameters, refuse_existing
 from drizzlewb.reduction.replay import KIND, load_record
 
 __all__ = ["FORMS", "Source", "decision_words", "export", "read_source", "wcs_words", "write_texts"]
@@ -100,17 +100,13 @@ def read_source(path: str | os.PathLike) -> Source:
     path = Path(path)
     if path.suffix.lower() in (".fits", ".fit") or _is_record(path):
         document = load_record(path)
-        found = from_dict(document["parameters"])
-        if found.reduce is None:
-            msg = f"{path.name}: the record holds no parameters of a reduction."
-            raise DataError(msg)
-        reduce = found.reduce.replace(output=Path(document["output"]).name)
+        reduce = record_parameters(document).replace(output=Path(document["output"]).name)
         files = tuple(str(entry["name"]) for entry in document["inputs"])
         decisions = (
             *wcs_words((e["chips"][0]["wcsname"], e["rootname"]) for e in document["inputs"] if e["chips"]),
             *decision_words(document.get("decisions", {})),
         )
-        return Source(reduce, found.align, files, None, decisions, found.notes)
+        return Source(reduce, None, files, None, decisions)
     found = read_parameters(path)
     return Source(found.reduce, found.align, notes=found.notes)
 

@@ -125,6 +125,7 @@ def run_prepass(
         good = prepared.read_good(_whole(chip), parameters.separate.driz_sep_bits)
         good &= finite
         count = int(np.count_nonzero(good))
+        cancel.check()
         measured = None
         if parameters.sky.skysub:
             if parameters.sky.sky_bits != parameters.separate.driz_sep_bits or not parameters.sky.use_static:
@@ -144,7 +145,14 @@ def run_prepass(
         counts[number], measures[number] = count, measured
         progress("sky", done, len(flat), blank[number].chip.path)
     _refuse_empty(exposures, flat, counts, parameters)
+    cancel.check()
     solution = sky_step.solve(exposures, measures, parameters)
+    cancel.check()
+    if solution.method == "none" and parameters.final.final_wht_type == "IVM":
+        log.warning(
+            "skysub is off and no sky is declared: the noise of the IVM weights leaves out the sky that the "
+            "pixels hold. Name the header keyword that holds it (skyuser), or have it measured (skysub)."
+        )
 
     def companions(exposure: int, chip: Chip) -> tuple[Plane | None, Plane | None]:
         if parameters.final.final_wht_type != "IVM":

@@ -13,8 +13,8 @@ from drizzlewb.distortion import replace_tan
 from drizzlewb.errors import DataError, DrizzlewbError, ParameterError
 from drizzlewb.exposure import Drawn, Exposure, read_exposures
 from drizzlewb.parameters import ReduceParameters
-from drizzlewb.parameters.exchange import MAX_BYTES, from_dict, parse_json
-from drizzlewb.products.drc import Product, read_record
+from drizzlewb.parameters.exchange import MAX_BYTES, parse_json
+from drizzlewb.products.drc import Product, read_record, record_parameters
 from drizzlewb.reduction.engine import Reduction
 from drizzlewb.reduction.inputs import as_asked
 from drizzlewb.reduction.plan import final_grid, separate_grid
@@ -80,7 +80,7 @@ def replay(
     if not isinstance(record, Mapping):
         folder = Path(record).parent
     document = load_record(record)
-    parameters = _parameters(document)
+    parameters = record_parameters(document)
     inputs = document["inputs"]
     if exposures is None:
         exposures = read_exposures([folder / str(entry["name"]) for entry in inputs])
@@ -215,14 +215,6 @@ def _check_shape(document: dict[str, Any], name: str) -> None:
         raise DataError(msg) from None
 
 
-def _parameters(document: dict[str, Any]) -> ReduceParameters:
-    found = from_dict(document["parameters"])
-    if found.reduce is None:
-        msg = "The record holds no parameters of a reduction."
-        raise DataError(msg)
-    return found.reduce
-
-
 def _find(entry: Mapping[str, Any], exposures: Sequence[Exposure]) -> Exposure:
     """Find the exposure of an entry: by root name, and among several by the file's name."""
     found = [e for e in exposures if e.rootname == entry["rootname"]]
@@ -290,7 +282,7 @@ def differences(
         About versions, then about each input (size, header values, distortion, WCS, pixels), then
         about grids.
     """
-    parameters = parameters or _parameters(dict(record))
+    parameters = parameters or record_parameters(record)
     found = []
     now = versions()
     for name, then in record.get("versions", {}).items():

@@ -8,10 +8,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.coordinates import SkyCoord
 from astropy.io import fits
 
 from drizzlewb.errors import DataError, ParameterError
@@ -39,7 +38,10 @@ from drizzlewb.reduction.schedule import Cancel, Progress, no_progress
 from drizzlewb.steps.final import Tile
 from drizzlewb.steps.prepared import PreparedChip
 
-__all__ = ["Cutout", "preview", "reduce", "update_inputs"]
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+__all__ = ["Cutout", "planned_bytes", "preview", "reduce", "update_inputs"]
 
 log = logging.getLogger(__name__)
 
@@ -210,15 +212,26 @@ def update_inputs(reduction: Reduction) -> list[str]:
 
 def product_bytes(reduction: Reduction) -> int:
     """Bytes of the product's images and of the scratch files beneath them, before any work."""
-    ny, nx = reduction.final_grid.shape
-    chips = sum(len(e.chips) for e in reduction.exposures)
-    planes = 1 + (chips - 1) // 32 if reduction.parameters.general.context else 0
+    return sum(
+        planned_bytes(
+            reduction.exposures, reduction.parameters, reduction.final_grid, reduction.separate_grid
+        )
+    )
+
+
+def planned_bytes(
+    exposures: Sequence[Exposure], parameters: ReduceParameters, final: OutputGrid, separate: OutputGrid
+) -> tuple[int, int]:
+    """Bytes of the images of a product, and of the scratch files beneath them, before any work."""
+    ny, nx = final.shape
+    chips = sum(len(e.chips) for e in exposures)
+    planes = 1 + (chips - 1) // 32 if parameters.general.context else 0
     scratch = 0
-    if reduction.parameters.cosmicray.driz_cr:
-        scratch = 4 * int(np.prod(reduction.separate_grid.shape))
-        scratch += sum(c.shape[0] * c.shape[1] for e in reduction.exposures for c in e.chips)
-    images = 4 * ny * nx * (2 + planes) if reduction.parameters.final.driz_combine else 0
-    return images + scratch
+    if parameters.cosmicray.driz_cr:
+        scratch = 4 * int(np.prod(separate.shape))
+        scratch += sum(c.shape[0] * c.shape[1] for e in exposures for c in e.chips)
+    images = 4 * ny * nx * (2 + planes) if parameters.final.driz_combine else 0
+    return images, scratch
 
 
 def peak_memory_mb() -> float | None:
@@ -356,7 +369,7 @@ def preview(
     exposures: Sequence[Exposure],
     parameters: ReduceParameters | None = None,
     *,
-    center: tuple[float, float] | SkyCoord | None = None,
+    center: "tuple[float, float] | SkyCoord | None" = None,
     size: int | tuple[int, int] = 512,
     region: Region | None = None,
     scratch: Path | None = None,
@@ -409,6 +422,8 @@ def preview(
         if center is None:
             x, y = (grid.shape[1] - 1) / 2, (grid.shape[0] - 1) / 2
         else:
+            from astropy.coordinates import SkyCoord  # late: slow to import
+
             sky = center if isinstance(center, SkyCoord) else SkyCoord(*center, unit="deg")
             x, y = (float(v) for v in grid.sky_to_pixel(sky.icrs.ra.deg, sky.icrs.dec.deg))
         if not (np.isfinite(x) and np.isfinite(y)):

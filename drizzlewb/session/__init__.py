@@ -2,8 +2,9 @@
 
 ``state`` has the immutable values; ``history`` undo and redo; ``keys`` and ``derived`` what follows from
 a state, staleness included; ``work`` handles and workers; ``cache`` bounded results; ``known`` and
-``runs`` how steps stand, what runs, and the one place where results come in; ``making`` the calls to the
-lower floors; ``plain`` and ``file`` save and open; ``session`` ties them together.
+``runs`` how steps stand, what runs, and the one place where results come in; ``looks`` what is only looked
+at: masks of a box, why a pixel is so; ``making`` the calls to the lower floors; ``plain`` and ``file`` save
+and open; ``session`` ties them together.
 """
 
 from drizzlewb.session.derived import StepStatus

@@ -1,6 +1,7 @@
 """Parameters and decisions of a session: every change is one step of its history."""
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from drizzlewb.exposure import Drawn, refuse_mixtures
 from drizzlewb.parameters import AlignParameters, ReduceParameters
 from drizzlewb.parameters.composite import Composite
 from drizzlewb.parameters.keywords import CALL_ARGUMENTS, unknown
+from drizzlewb.parameters.mdriztab import mdriztab_for
 from drizzlewb.parameters.presets import Preset, find_preset, presets_for
 from drizzlewb.session.derived import Derived
 from drizzlewb.session.history import History, describe
@@ -168,11 +170,34 @@ class Editing(tr.HasTraits):
                 msg = f"set_parameters takes ReduceParameters or AlignParameters, not {kind}"
                 raise ParameterError(msg)
 
-    def presets(self, product: str | None = None) -> list[Preset]:
-        """Presets that suit a product; `Preset.differences` says what each would change."""
+    def presets(
+        self, product: str | None = None, *, mdriztab: str | os.PathLike | None = None
+    ) -> list[Preset]:
+        """Presets that suit a product: ours, the pipeline's, and the row of an MDRIZTAB file.
+
+        Parameters
+        ----------
+        product : str, optional
+        mdriztab : path, optional
+            Reference table whose row for this filter and number of exposures comes last.
+
+        Returns
+        -------
+        list of Preset
+            ``preset.differences(session.parameters(product))`` says what each would change; nothing is
+            changed until `use_preset`.
+
+        Raises
+        ------
+        DataError
+            The table cannot be read, or has no row for the product.
+        """
         plan = self.state.product(self.product_name(product))
         first = self.derived.exposure(plan.members[0])
-        return presets_for(first.detector, len(plan.members), first.date_obs)
+        found = presets_for(first.detector, len(plan.members), first.date_obs)
+        if mdriztab is not None:
+            found += mdriztab_for(mdriztab, first.detector, first.filters, len(plan.members))
+        return found
 
     def use_preset(self, preset: Preset | str, product: str | None = None) -> None:
         """Put the values of a preset, by name or as `Preset`, on top of the parameters of a product."""
@@ -238,7 +263,10 @@ class Editing(tr.HasTraits):
                 plans.append(dataclasses.replace(plan, name=new) if plan.name == name else plan)
             state = dataclasses.replace(self.state, products=tuple(plans))
             self.runs.renamed(name, new)
+            selected = self.selection.product == name
             self.change(state, f"rename product {name} → {new}", new)
+            if selected and name != new:
+                self.set_trait("selection", dataclasses.replace(self.selection, product=new))
 
     def set_members(self, product: str | None, members: Sequence[str], *, mixed: bool | None = None) -> None:
         """Choose the exposures of a product; see `add_product`."""

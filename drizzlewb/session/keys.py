@@ -52,12 +52,15 @@ class ProductKeys:
         Final grid.
     off : tuple of str
         Steps that the parameters switch off.
+    separate : OutputGrid
+        Grid of the separate images and the median.
     """
 
     steps: Mapping[str, str]
     pixels: str
     grid: OutputGrid
     off: tuple[str, ...] = ()
+    separate: OutputGrid | None = None
 
 
 def product_grids(
@@ -116,7 +119,7 @@ def product_keys(
         "crmask": keys["crmask"],
         "product": _key(keys["product"], files),
     }
-    return ProductKeys(steps, keys["product"], grid, tuple(off))
+    return ProductKeys(steps, keys["product"], grid, tuple(off), separate)
 
 
 def alignment_keys(exposures: Sequence[Exposure], plan: AlignmentPlan) -> dict[str, str]:

@@ -14,12 +14,15 @@ from drizzlewb.parameters import ReduceParameters
 from drizzlewb.products.aligned import AlignedSolution, align
 from drizzlewb.products.drc import Product
 from drizzlewb.reduction.engine import Reduction
+from drizzlewb.reduction.looks import Pieces, cores, masked_box, preview_region, why
 from drizzlewb.reduction.prepass import PrePass
 from drizzlewb.reduction.run import Cutout, product_unit, reduce
 from drizzlewb.reduction.schedule import thread_count
 from drizzlewb.session.state import Accepted, AlignmentPlan, ChipSolution, Star
 from drizzlewb.session.work import Handle
+from drizzlewb.steps.contributions import Contributions, Masked
 from drizzlewb.steps.sources import Sources
+from drizzlewb.steps.star_cores import StarCores
 
 __all__ = ["Makers", "ProductJob", "accepted_of", "without", "with_solutions"]
 
@@ -69,6 +72,9 @@ def interactive_threads(parameters: ReduceParameters) -> int:
 class Makers:
     """The lower floors, as a session calls them. Tests put others in their place."""
 
+    def __init__(self) -> None:
+        self.pieces = Pieces()
+
     def align(
         self,
         exposures: Sequence[Exposure],
@@ -115,8 +121,9 @@ class Makers:
         return reduction.again(job.exposures, job.parameters, job.grid)
 
     def masks(self, reduction: Reduction) -> None:
-        """Make median and cosmic-ray masks, as far as they are switched on."""
+        """Make median and cosmic-ray masks, as far as they are switched on, and count what is flagged."""
         reduction.make_masks()
+        reduction.cr_fractions()
 
     def median(self, reduction: Reduction) -> None:
         """Make the whole median."""
@@ -139,8 +146,21 @@ class Makers:
         unit, factor, _ = product_unit(reduction.exposures, reduction.parameters)
         # It takes less than a tenth of a second once the masks are there: all cores may help.
         threads = thread_count(reduction.parameters.extra.threads)
-        tile = reduction.product(region, factor, threads=threads)
+        tile = preview_region(reduction, region, factor, self.pieces, threads=threads)
         return Cutout(tile.sci, tile.wht, tile.ctx, tile.region, reduction.final_grid, unit)
+
+    def masked(self, reduction: Reduction, number: int, box: Region) -> Masked:
+        """One box of a chip with its mask."""
+        return masked_box(reduction, number, box)
+
+    def cores(self, reduction: Reduction) -> dict[str, StarCores]:
+        """Star-core meter of every exposure."""
+        return cores(reduction)
+
+    def why(self, reduction: Reduction, x: int, y: int) -> Contributions:
+        """Explain one pixel of the product."""
+        unit, factor, _ = product_unit(reduction.exposures, reduction.parameters)
+        return why(reduction, x, y, unit, factor)
 
 
 def without(sources: Sources, exposure: Exposure, rejected: Sequence[Star]) -> Sources:

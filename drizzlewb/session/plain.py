@@ -241,13 +241,18 @@ def selection_to_json(selection: Selection) -> dict[str, Any]:
         "stars": [plain(star) for star in selection.stars],
         "center": None if selection.center is None else list(selection.center),
         "size": list(selection.size),
+        "pixel": None if selection.pixel is None else list(selection.pixel),
     }
 
 
 def selection_from_json(value: Any) -> Selection:
     """Selection from plain values."""
-    kinds = {"product": str, "exposures": list, "stars": list, "center": (list, type(None)), "size": list}
-    v = fields_of(value, "the selection", kinds)
+    maybe = (list, type(None))
+    kinds = {
+        "product": str, "exposures": list, "stars": list, "center": maybe, "size": list, "pixel": maybe,
+    }  # fmt: skip
+    known = {"pixel": None, **value} if isinstance(value, dict) else value
+    v = fields_of(known, "the selection", kinds)
     center = None
     if v["center"] is not None:
         ra, dec = numbers_of(v["center"], 2, "the selection")
@@ -255,10 +260,15 @@ def selection_from_json(value: Any) -> Selection:
     ny, nx = (int(n) for n in numbers_of(v["size"], 2, "the selection"))
     if min(ny, nx) < 1:
         raise refused(f"a selected region of {ny} x {nx} px")
+    pixel = None
+    if v["pixel"] is not None:
+        x, y = numbers_of(v["pixel"], 2, "the selection")
+        pixel = int(x), int(y)
     return Selection(
         v["product"],
         texts_of(v["exposures"], "the selection"),
         tuple(map(_star, v["stars"])),
         center,
         (ny, nx),
+        pixel,
     )

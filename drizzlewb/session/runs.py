@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ class Runs(Known):
         self._long = Worker("drizzlewb-run")
         self._quick = Worker("drizzlewb-preview", newest_wins=True)
         self.aside = Worker("drizzlewb-trial")
+        self.workers = [self._long, self._quick, self.aside]
         self._prepasses: OrderedDict[str, PrePass] = OrderedDict()
         self._reductions: OrderedDict[str, Reduction] = OrderedDict()
         self._last_progress = 0.0
@@ -54,7 +55,7 @@ class Runs(Known):
     @property
     def handles(self) -> list[Handle]:
         """Work that runs or waits."""
-        return [h for worker in (self._long, self._quick, self.aside) for h in worker.handles if not h.over]
+        return [h for worker in self.workers for h in worker.handles if not h.over]
 
     def cancel(self) -> None:
         """Stop all work."""
@@ -240,6 +241,7 @@ class Runs(Known):
             return dataclasses.replace(job, prepass=self._prepasses.get(_prepass_key(job, keys)))
 
     def keep_prepass(self, job: ProductJob, keys: ProductKeys, reduction: Reduction) -> None:
+        """Keep the pre-pass of a reduction for the next one of the same key."""
         prepass = reduction.prepare()
         with self.session.lock:
             key = _prepass_key(job, keys)
@@ -248,28 +250,38 @@ class Runs(Known):
             while len(self._prepasses) > _PREPASSES:
                 self._prepasses.popitem(last=False)
 
-    def _reduction(self, job: ProductJob, keys: ProductKeys, handle: Handle) -> Reduction:
-        """Reduction of a preview: the one before if only the region changed. One thread calls this."""
-        reduction = self._reductions.get(keys.pixels)
+    def _reduction(
+        self,
+        job: ProductJob,
+        keys: ProductKeys,
+        handle: Handle,
+        held: "OrderedDict[str, Reduction] | None" = None,
+    ) -> Reduction:
+        """Reduction of a preview: the one before if only the region changed.
+
+        One thread calls this for each `held`: a reduction tells one handle of its progress at a time.
+        """
+        held = self._reductions if held is None else held
+        reduction = held.get(keys.pixels)
         if reduction is None:
-            reduction = self.again(job) or self.makers.reduction(self.with_prepass(job, keys), handle)
+            reduction = self.again(job, held) or self.makers.reduction(self.with_prepass(job, keys), handle)
             self.keep_prepass(job, keys, reduction)
             with self.session.lock:
                 # A slider that is dragged must not push the reductions of other products out.
-                for key in [k for k, r in self._reductions.items() if shares(r, reduction)]:
-                    del self._reductions[key]
-                self._reductions[keys.pixels] = reduction
-                while len(self._reductions) > _REDUCTIONS:
-                    self._reductions.popitem(last=False)
+                for key in [k for k, r in held.items() if shares(r, reduction)]:
+                    del held[key]
+                held[keys.pixels] = reduction
+                while len(held) > _REDUCTIONS:
+                    held.popitem(last=False)
         with self.session.lock:
-            self._reductions.move_to_end(keys.pixels)
+            held.move_to_end(keys.pixels)
         reduction.cancel, reduction.progress = handle.cancelling, handle.report
         return reduction
 
-    def again(self, job: ProductJob) -> Reduction | None:
-        """Reduction that shares with an earlier preview's all but the product; None if there is none."""
+    def again(self, job: ProductJob, held: Mapping[str, Reduction] | None = None) -> Reduction | None:
+        """Reduction that shares with an earlier one all but masks and product; None if there is none."""
         with self.session.lock:
-            known = list(self._reductions.values())
+            known = [*self._reductions.values(), *(held or {}).values()]
         return next((r for r in (self.makers.again(e, job) for e in reversed(known)) if r is not None), None)
 
     def submit(
@@ -329,7 +341,7 @@ class Runs(Known):
                     continue
                 self.session.cache.put(result, pinned)
                 self.errors.pop((result.step, result.key), None)
-                if result.step != "preview":
+                if result.step in (*ALIGNMENT_STEPS, *PRODUCT_STEPS):
                     self.made[handle.where, result.step] = result.key
             self.session.cache.tidy(pinned)
             self.session.publish()
@@ -340,6 +352,8 @@ class Runs(Known):
             sentence = str(error)
         elif isinstance(error, OSError):
             sentence = f"The system refused: {error}. Check the disk and the files, then run again."
+        elif isinstance(error, MemoryError):
+            sentence = "The machine has too little memory left: lower memory_budget_mb, or close others."
         else:
             sentence = f"This is a failure of drizzlewb itself: {type(error).__name__}: {error}."
             log.error("%r failed", handle, exc_info=error)
@@ -358,7 +372,7 @@ class Runs(Known):
         session = self.session
         if handle.state == "running":
             now = time.monotonic()
-            if handle.kind == "preview" or now - self._last_progress < _PROGRESS_S:
+            if handle.kind not in ("align", "run", "cores") or now - self._last_progress < _PROGRESS_S:
                 return
             self._last_progress = now
             with session.lock:
@@ -389,9 +403,11 @@ class Runs(Known):
 
 
 def shares(one: Reduction, other: Reduction) -> bool:
-    """Whether two reductions have the same cosmic-ray masks, so that each is soon made from the other."""
+    """Whether two reductions have the same median, so that each is soon made from the other."""
     mine, theirs = getattr(one, "keys", None), getattr(other, "keys", None)
-    return mine is not None and theirs is not None and {**mine, "product": ""} == {**theirs, "product": ""}
+    if mine is None or theirs is None:
+        return False
+    return all(mine[name] == theirs[name] for name in ("prepass", "median"))
 
 
 def _prepass_key(job: ProductJob, keys: ProductKeys) -> str:

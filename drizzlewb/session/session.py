@@ -23,8 +23,9 @@ from drizzlewb.session import display
 from drizzlewb.session.cache import Cache
 from drizzlewb.session.derived import Derived, StepStatus
 from drizzlewb.session.history import Change, History
+from drizzlewb.session.looks import Looks
 from drizzlewb.session.making import Makers
-from drizzlewb.session.runs import Runs
+from drizzlewb.session.planned import Planned, planned
 from drizzlewb.session.state import ProductPlan, Selection, State, first_plans
 from drizzlewb.session.trials import Trials
 from drizzlewb.session.userfiles import UserFiles
@@ -102,7 +103,7 @@ class Session(UserFiles):
         self.notes: list[str] = []
         self.warnings: list[Warning_] = []
         self.derived = Derived({}, self.state)
-        self.runs = Runs(self, makers or Makers())
+        self.runs = Looks(self, makers or Makers())
         self.trials = Trials(self)
         if not isinstance(exposures, (tuple, list)) or exposures:
             self._load(exposures)
@@ -228,8 +229,13 @@ class Session(UserFiles):
 
     # ---------------------------------------------------------------- selection
     def select(self, **changes: Any) -> None:
-        """Change the selection: product, exposures, stars, center, size; see `Selection`."""
+        """Change the selection: product, exposures, stars, center, size, pixel; see `Selection`.
+
+        With another product the pixel is let go, unless one is given: each product has its own grid.
+        """
         with self.lock:
+            if changes.get("product", self.selection.product) != self.selection.product:
+                changes.setdefault("pixel", None)
             new = dataclasses.replace(self.selection, **changes)
             if new.product:
                 self.state.product(new.product)
@@ -273,6 +279,68 @@ class Session(UserFiles):
             Output pixels, instead of `center` and `size`.
         """
         return self.runs.preview(self.product_name(product), center, size, region)
+
+    def plan(self, product: str | None = None) -> Planned:
+        """Output grid of a product, and what it takes on the disk, before any work.
+
+        Raises
+        ------
+        DataError, ParameterError
+            The product cannot be made with these parameters.
+        """
+        with self.lock:
+            return planned(self.runs, self.product_name(product))
+
+    def preview_masks(self, product: str | None, exposure: str, extver: int, box: Region) -> Handle:
+        """Make the cosmic-ray mask of a box of a chip, in the background: the same bits as in a run.
+
+        The newest request wins. The result is a `drizzlewb.steps.contributions.Masked`, with the chip's
+        pixels and the blotted median beside the mask; only the median beneath is stored.
+
+        Parameters
+        ----------
+        product : str or None
+            None: the selected or the only one.
+        exposure : str
+            Root name.
+        extver : int
+            SCI extension of the chip.
+        box : Region
+            Zero-based chip pixels (y0, y1, x0, x1); it is clipped to the chip.
+        """
+        return self.runs.masks(self.product_name(product), exposure, int(extver), Region(*box))
+
+    def star_cores(self, product: str | None = None) -> Handle:
+        """Measure on whole chips how often star cores pass for cosmic rays, in the background.
+
+        The result maps each root name, and 'all', to a `drizzlewb.steps.star_cores.StarCores`.
+        """
+        return self.runs.cores(self.product_name(product))
+
+    def why(self, product: str | None, x: int, y: int, *, wait: bool = True) -> Any:
+        """Every input pixel that reaches a pixel of a product, and what became of it.
+
+        Parameters
+        ----------
+        product : str or None
+            None: the selected or the only one.
+        x, y : int
+            Zero-based pixel of the product.
+        wait : bool
+            False: hand back the `Handle` of the work at once; the newest request wins.
+
+        Returns
+        -------
+        Contributions or Handle
+            See `drizzlewb.steps.contributions.Contributions`; its rows add up to the pixel.
+
+        Raises
+        ------
+        DataError
+            The pixel lies outside the product's grid, or the product cannot be made.
+        """
+        handle = self.runs.why(self.product_name(product), int(x), int(y))
+        return handle.result() if wait else handle
 
     def cancel(self) -> None:
         """Stop all work; the session stays as it was before."""

@@ -165,6 +165,8 @@ class Selection:
         RA and Dec of the previewed region, degrees.
     size : (int, int)
         Its shape (ny, nx) in output pixels.
+    pixel : (int, int) or None
+        Zero-based (x, y) of a pixel of the product, to be explained.
     """
 
     product: str = ""
@@ -172,6 +174,7 @@ class Selection:
     stars: tuple[Star, ...] = ()
     center: tuple[float, float] | None = None
     size: tuple[int, int] = (512, 512)
+    pixel: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

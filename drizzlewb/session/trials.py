@@ -161,20 +161,24 @@ class Trials:
         """Drizzle the previewed region for several pixfracs and measure it: a list of `Measured`."""
 
         def make(job: ProductJob, reduction: Callable, handle: Handle) -> list[Measured]:
-            region = self._region(job)
+            region = self.region(job.name, job.grid)
             own, factor = owners(job.exposures), _factor(job)
             first = reduction(job.parameters.replace(final_pixfrac=max(pixfracs))).product(region, factor)
             area, found = look_at_region(first.sci, exposure_count(first.ctx, own), job.grid.scale_arcsec)
             rows = []
+            halves = [range(k, len(job.exposures), 2) for k in (0, 1)]
             for number, pixfrac in enumerate(pixfracs):
                 handle.report("measured sweep", number, len(pixfracs))
-                made = reduction(job.parameters.replace(final_pixfrac=pixfrac)).product(region, factor)
+                tried = reduction(job.parameters.replace(final_pixfrac=pixfrac))
+                made = tried.product(region, factor)
+                parts = [tried.product(region, factor, only=half) for half in halves if len(half)]
                 rows.append(
                     measure_region(
                         made.sci,
                         made.wht,
                         area,
                         found,
+                        halves=[(p.sci, p.wht) for p in parts],
                         pixfrac=pixfrac,
                         scale_ratio=_ratio(job),
                         scale_arcsec=job.grid.scale_arcsec,
@@ -195,7 +199,7 @@ class Trials:
             if number < 2:
                 msg = "Half stacks need two exposures at least; this product has one."
                 raise DataError(msg)
-            whole, region, factor = reduction(job.parameters), self._region(job), _factor(job)
+            whole, region, factor = reduction(job.parameters), self.region(job.name, job.grid), _factor(job)
             full = whole.product(region, factor)
             area = full_overlap(exposure_count(full.ctx, owners(job.exposures)))
             blank = find_stars(full.sci, area, job.grid.scale_arcsec).blank
@@ -235,7 +239,7 @@ class Trials:
                 sci, wht, ctx = made.sci, made.wht, made.ctx
                 region, whole = Region(0, sci.shape[0], 0, sci.shape[1]), True
             else:
-                region, whole = self._region(job), False
+                region, whole = self.region(job.name, job.grid), False
                 tile = reduction(job.parameters).product(region, _factor(job))
                 sci, wht, ctx = tile.sci, tile.wht, tile.ctx
             handle.report("checking the weights", 0, 1)
@@ -268,9 +272,12 @@ class Trials:
         return any((h.kind, h.where) == (kind, name) and not h.over for h in self.runs.aside.handles)
 
     # ---------------------------------------------------------------- inside
-    def _region(self, job: ProductJob) -> Region:
-        keys = ProductKeys({}, "", job.grid)
-        return self.runs.region(keys, None, None, None)
+    def region(self, name: str, grid: OutputGrid) -> Region:
+        """Region that is looked at: the previewed one, or the selection's where the grid has changed."""
+        runs, shown = self.runs, self.session.shown.get(name)
+        if shown is not None and shown.cutout.grid == grid:
+            return shown.cutout.region
+        return runs.region(ProductKeys({}, "", grid), None, None, None)
 
     def _key(self, kind: str, name: str, keys: ProductKeys, pixfracs: Sequence[float]) -> str:
         """What a measurement depends on."""
@@ -285,7 +292,7 @@ class Trials:
                 rays,
             ]
         else:
-            region = self.runs.region(keys, None, None, None)
+            region = self.region(name, keys.grid)
             parts = [tuple(region), keys.pixels]
             if kind == "sweep":
                 others = final.model_copy(update={"final_pixfrac": 1.0}).model_dump_json()

@@ -1,13 +1,15 @@
 """What a session does to the user's files, and only when it is asked to."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from drizzlewb.errors import DataError, ParameterError
 from drizzlewb.parameters.exchange import to_dict
-from drizzlewb.products.headers import activate, last_action, revert_file
+from drizzlewb.products.headers import Change, activate, last_action, revert_file
 from drizzlewb.products.history import wcs_history
 from drizzlewb.products.inputs_update import check_inputs
+from drizzlewb.products.updatewcs import Outlook, update_wcs, updatewcs_outlook
 from drizzlewb.reduction.exporting import Source, decision_words, export, wcs_words
 from drizzlewb.reduction.run import update_inputs
 from drizzlewb.session.editing import Editing
@@ -156,6 +158,48 @@ class UserFiles(Editing):
         change = activate(self.derived.exposure(rootname).path, name, place=place)
         self.reload()
         return change
+
+    def distortion_outlook(self, folder: str | Path, rootnames: Sequence[str] = ()) -> list[Outlook]:
+        """What `update_distortion` would do to each file: WCSNAME before and after, missing files."""
+        return [updatewcs_outlook(path, folder) for path in self._files(rootnames)]
+
+    def update_distortion(
+        self, folder: str | Path, rootnames: Sequence[str] = (), *, replace_fit: bool = False
+    ) -> list[Change]:
+        """Make the WCS of files anew from the reference files in a folder; the files are written.
+
+        They are read again then, so that all results become stale; `revert_wcs` takes it back.
+
+        Parameters
+        ----------
+        folder : path
+            Where IDCTAB, NPOLFILE and D2IMFILE are that the headers name; see
+            `drizzlewb.products.updatewcs.update_wcs`.
+        rootnames : sequence of str, optional
+            Default, all exposures.
+        replace_fit : bool
+            Also where the present solution was fitted; otherwise such a file is left alone.
+
+        Returns
+        -------
+        list of Change
+            WCSNAME before and after, one for each file.
+
+        Raises
+        ------
+        DataError
+            Nothing was written then, but for files before one that stwcs gave up on.
+        """
+        paths = self._files(rootnames)
+        try:
+            return update_wcs(paths, folder, replace_fit=replace_fit)
+        finally:
+            self.reload()
+
+    def _files(self, rootnames: Sequence[str]) -> list[str]:
+        """Files of exposures, each once, in their order."""
+        names = rootnames or self.derived.exposures
+        return list(dict.fromkeys(str(self.derived.exposure(name).path) for name in names))
 
     def revert_wcs(self, rootname: str) -> Any:
         """Take back the last change that was made here to the WCS in a file; the file is written."""

@@ -1,15 +1,26 @@
 """Cosmic-ray mask of a box of one chip, from the median image blotted back onto it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
+from drizzlewb.exposure import Chip
 from drizzlewb.grid import Region, grid_region
 from drizzlewb.kernels import blot, cosmicray
 from drizzlewb.parameters import ReduceParameters
 from drizzlewb.steps.prepared import Placed, PreparedChip
 
-__all__ = ["blot_box", "crmask_box", "median_under", "sky_added"]
+__all__ = [
+    "Compared",
+    "blot_box",
+    "compared",
+    "crmask_box",
+    "grown_mask",
+    "judged",
+    "median_under",
+    "sky_added",
+]
 
 
 def _grown(placed: Placed, box: Region, parameters: ReduceParameters) -> Region:
@@ -66,10 +77,41 @@ def blot_box(
     return out
 
 
-def crmask_box(
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A box of a chip beside the blotted median, as the cosmic-ray test sees both.
+
+    Attributes
+    ----------
+    box : Region
+        Chip pixels.
+    sci, blot : ndarray of float32
+        Electrons over the exposure, with the sky in both.
+    background : float
+        Electrons added to the blot in the noise; see `drizzlewb.kernels.cosmicray.noise_background`.
+    chip : Chip
+    """
+
+    box: Region
+    sci: np.ndarray
+    blot: np.ndarray
+    background: float
+    chip: Chip
+
+    def limits(self, snr: float, scale: float) -> np.ndarray:
+        """Largest difference (float32, electrons) that passes one test; wrong in the outermost pixels."""
+        out = np.empty(self.box.shape, np.float32)
+        cosmicray.limits(
+            self.blot, self.box.y0, self.box.x0, *self.chip.shape, self.background, self.chip.read_noise,
+            snr, scale, out,
+        )  # fmt: skip
+        return out
+
+
+def compared(
     placed: Placed, box: Region, read_median: Callable[[Region], np.ndarray], parameters: ReduceParameters
-) -> np.ndarray:
-    """Cosmic-ray mask of a box of a chip.
+) -> Compared:
+    """Lay a box of a chip, grown by what the test and its spread need, beside the blotted median.
 
     The noise is that of the blotted image plus the sky present on the detector, counted once. With
     ``peer_noise`` the sky is counted as DrizzlePac counts it: a blot that contains the subtracted
@@ -77,21 +119,9 @@ def crmask_box(
 
     Parameters
     ----------
-    placed : Placed
-        Chip on the separate grid.
-    box : Region
-        Chip pixels.
-    read_median : callable
-        Gives the median image of a region of the separate grid.
-    parameters : ReduceParameters
-        ``blot_*``, ``driz_cr_*``.
-
-    Returns
-    -------
-    ndarray of uint8
-        1 = good, 0 = cosmic ray.
+    placed, box, read_median, parameters
+        As for `crmask_box`.
     """
-    p = parameters.cosmicray
     prepared = placed.prepared
     chip = prepared.chip
     grown = _grown(placed, box, parameters)
@@ -111,13 +141,51 @@ def crmask_box(
         kept = prepared.sky_present - prepared.sky_absent
         background = cosmicray.noise_background(prepared.sky_present, kept + added)
     blotted += np.float32(added)
-    mask = np.empty(grown.shape, np.uint8)
+    return Compared(grown, sci, blotted, background, chip)
+
+
+def crmask_box(
+    placed: Placed, box: Region, read_median: Callable[[Region], np.ndarray], parameters: ReduceParameters
+) -> np.ndarray:
+    """Cosmic-ray mask of a box of a chip.
+
+    Parameters
+    ----------
+    placed : Placed
+        Chip on the separate grid.
+    box : Region
+        Chip pixels.
+    read_median : callable
+        Gives the median image of a region of the separate grid.
+    parameters : ReduceParameters
+        ``blot_*``, ``driz_cr_*``.
+
+    Returns
+    -------
+    ndarray of uint8
+        1 = good, 0 = cosmic ray.
+    """
+    both = compared(placed, box, read_median, parameters)
+    mask = grown_mask(both, judged(both, parameters), parameters)
+    return np.ascontiguousarray(mask[box.slices((both.box.y0, both.box.x0))])
+
+
+def judged(both: Compared, parameters: ReduceParameters) -> np.ndarray:
+    """Pixels that fail the test by themselves: uint8 over ``both.box``, 1 = good, 0 = cosmic ray."""
+    p = parameters.cosmicray
+    mask = np.empty(both.box.shape, np.uint8)
     cosmicray.cosmic_rays(
-        sci, blotted, grown.y0, grown.x0, *chip.shape, background, chip.read_noise,
-        *p.driz_cr_snr, *p.driz_cr_scale, mask,
+        both.sci, both.blot, both.box.y0, both.box.x0, *both.chip.shape, both.background,
+        both.chip.read_noise, *p.driz_cr_snr, *p.driz_cr_scale, mask,
     )  # fmt: skip
-    if p.driz_cr_grow > 1 or p.driz_cr_ctegrow > 0:
-        spread = np.empty_like(mask)
-        cosmicray.grow(mask, p.driz_cr_grow, p.driz_cr_ctegrow, chip.cte_dir, spread)
-        mask = spread
-    return np.ascontiguousarray(mask[box.slices((grown.y0, grown.x0))])
+    return mask
+
+
+def grown_mask(both: Compared, mask: np.ndarray, parameters: ReduceParameters) -> np.ndarray:
+    """Spread a mask of `judged` by ``driz_cr_grow`` and ``driz_cr_ctegrow``."""
+    p = parameters.cosmicray
+    if p.driz_cr_grow <= 1 and p.driz_cr_ctegrow <= 0:
+        return mask
+    spread = np.empty_like(mask)
+    cosmicray.grow(mask, p.driz_cr_grow, p.driz_cr_ctegrow, both.chip.cte_dir, spread)
+    return spread

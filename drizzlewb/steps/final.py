@@ -57,6 +57,7 @@ def product_region(
     parameters: ReduceParameters,
     read_crmask: Callable[[Placed, Region], np.ndarray] | None,
     unit_factor: float = 1.0,
+    check: Callable[[], None] = lambda: None,
 ) -> Tile:
     """Drizzle all chips onto one region of the final grid.
 
@@ -72,6 +73,8 @@ def product_region(
         Gives the cosmic-ray mask (uint8, 1 = good) of a box of a chip; None uses none.
     unit_factor : float
         Product units per electron/s.
+    check : callable, optional
+        Called between chips; it raises to stop the work.
 
     Returns
     -------
@@ -87,6 +90,7 @@ def product_region(
     planes = 1 + max((c.prepared.number for c in chips), default=0) // 32
     ctx = np.zeros((planes, *region.shape), np.uint32)
     for placed, box in boxes_under(chips, region, parameters):
+        check()
         prepared = placed.prepared
         good = prepared.read_good(box, p.final_bits)
         if read_crmask is not None:

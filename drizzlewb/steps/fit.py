@@ -75,7 +75,7 @@ class LinearFit:
     def error_px(self) -> float:
         """Error of the fitted position per axis at the mean of the stars, px: scatter / sqrt(n - p/2)."""
         free = self.nmatch - GEOMETRIES[self.geometry][0] / 2
-        return self.rms_px * np.sqrt(self.nmatch / free) / np.sqrt(self.nmatch) if free > 0 else float("nan")
+        return self.rms_px / float(np.sqrt(free)) if free > 0 else float("nan")
 
     @property
     def scale(self) -> float:

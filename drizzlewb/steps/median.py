@@ -1,5 +1,7 @@
 """Separately drizzled images of one region and their clean combination."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from drizzlewb.grid import Region
@@ -102,6 +104,7 @@ def median_region(
     mask_weights: np.ndarray,
     region: Region,
     parameters: ReduceParameters,
+    check: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """Clean combination of the separate images over one region.
 
@@ -115,6 +118,8 @@ def median_region(
         Pixels of the separate grid.
     parameters : ReduceParameters
         ``driz_sep_*`` and ``combine_*``.
+    check : callable, optional
+        Called between exposures; it raises to stop the work.
 
     Returns
     -------
@@ -132,8 +137,10 @@ def median_region(
     sci = scratch_buffer("singles", shape, np.float32)
     wht = scratch_buffer("weights", shape, np.float32)
     for k, index in enumerate(touching):
+        check()
         single_region(exposures[index], grown, parameters, sci[k], wht[k])
     out = np.zeros(grown.shape, np.float32)
+    check()
     if touching:
         chosen = [[c.prepared for c in exposures[index]] for index in touching]
         combine(

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammainc
 
 from drizzlewb.errors import DataError
 from drizzlewb.kernels.matching import OffsetPeak, find_peak, histogram_peak, offset_histogram
 
-__all__ = ["Refused", "Start", "advised_radius", "believable", "find_start"]
+__all__ = ["Refused", "Start", "advised_radius", "believable", "find_start", "poisson_tail"]
 
 Array = npt.NDArray[np.float64]
 
@@ -85,8 +84,24 @@ def believable(peak: OffsetPeak | None, n_bins: int) -> bool:
     if peak is None or peak.contrast < CONTRAST:
         return False
     expected = max(peak.background, 1e-3)
-    # Poisson: the probability of so many pairs or more.
-    return bool(n_bins * gammainc(peak.pairs, expected) < FALSE_ALARM)
+    return n_bins * poisson_tail(peak.pairs, expected) < FALSE_ALARM
+
+
+def poisson_tail(n: int, mean: float) -> float:
+    """Probability of n or more events where `mean` are expected; 1 for n up to the mean.
+
+    As ``scipy.special.gammainc(n, mean)``, whose import takes as long as the alignment of a small image.
+    """
+    if n <= mean:
+        return 1.0
+    total, k = 0.0, n
+    term = math.exp(n * math.log(mean) - mean - math.lgamma(n + 1.0))
+    # Beyond the mean each term is smaller than the one before.
+    while term > 1e-17 * total:
+        total += term
+        k += 1
+        term *= mean / k
+    return total
 
 
 def advised_radius(farthest: float, unit_px: float) -> float:
@@ -174,19 +189,21 @@ def find_start(
     turned = _try_rotations(*clean, radius, center)
     if turned is not None:
         return turned
-    beyond = _look_beyond(*clean, radius)
+    beyond = _look_beyond(*clean, radius, center)
     evidence = (
         "no pair of sources lies within it"
         if best is None
         else f"best peak {best.pairs} pairs, the next {best.runner_up}, shuffled lists {best.chance}"
     )
     where = f"{name}: no common offset within searchrad = {radius / unit_px:.4g} {unit}: {evidence}."
-    if beyond is not None:
-        distance = math.hypot(beyond.dx, beyond.dy)
-        advice = advised_radius(max(abs(beyond.dx), abs(beyond.dy)), unit_px)
+    if beyond is not None and beyond.peak is not None:
+        dx, dy = beyond.shift
+        advice = advised_radius(max(abs(dx), abs(dy)), unit_px)
+        turned_by = f", with the lists turned by {beyond.rotation:+.2f} degrees" if beyond.rotation else ""
         msg = (
-            f"{where} A peak of {beyond.pairs} pairs stands {distance:.0f} px away "
-            f"({beyond.dx:+.1f}, {beyond.dy:+.1f}): widen searchrad to {advice:.4g} {unit}."
+            f"{where} A peak of {beyond.peak.pairs} pairs stands {math.hypot(dx, dy):.0f} px away "
+            f"({dx:+.1f}, {dy:+.1f}){turned_by}: widen searchrad to {advice:.4g} {unit}"
+            + (" (and use a fitgeometry that turns)." if beyond.rotation else ".")
         )
         found, counts = find_peak(*clean, advice * unit_px)
         if found is not None:
@@ -195,7 +212,8 @@ def find_start(
     msg = (
         f"{where} Nothing stands out up to {_farthest(clean[0], radius):.0f} px either, nor with rotations "
         f"up to {ROTATION_LIMIT_DEG:g} degree. Look at the sources (threshold, peakmax, conv_width, dqbits), "
-        "and at whether the exposures overlap."
+        "and at whether the exposures overlap; a rotation or an offset beyond that must come out of the "
+        "headers first (updatewcs, or another WCS of the file's history)."
     )
     raise Refused("offset", msg, seen)
 
@@ -236,11 +254,12 @@ def _farthest(xy: Array, radius: float) -> float:
     return max(radius, min(FARTHEST_PX, extent / 2))
 
 
-def _look_beyond(xy: Array, ref: Array, radius: float) -> OffsetPeak | None:
+def _look_beyond(xy: Array, ref: Array, radius: float, center: Array) -> Start | None:
+    """What a larger search radius would find, without a rotation or with one."""
     far = _farthest(xy, radius)
     if far <= radius:
         return None
     peak, counts = find_peak(xy, ref, far)
-    if not believable(peak, counts.size):
-        return None
-    return peak
+    if peak is not None and believable(peak, counts.size):
+        return Start(np.array([peak.dx, peak.dy]), 0.0, center, peak, counts)
+    return _try_rotations(xy, ref, far, center)

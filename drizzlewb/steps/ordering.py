@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from drizzlewb import distortion
 from drizzlewb.exposure import Exposure
-from drizzlewb.steps.regions import in_polygon
+from drizzlewb.exposure.drawn import in_polygon
 
 __all__ = ["by_overlap", "overlaps"]
 

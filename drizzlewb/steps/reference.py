@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from drizzlewb.grid import OutputGrid
+from drizzlewb.kernels.neighbours import nearest
 from drizzlewb.steps.fit import LinearFit
 from drizzlewb.steps.sources import Sources
 
@@ -68,8 +68,7 @@ class ReferenceList:
         xy = fit.correct(np.column_stack(plane.sky_to_pixel(sources.ra, sources.dec)))
         finite = np.isfinite(xy).all(1)
         new = np.zeros(len(xy), bool)
-        distance, _ = cKDTree(self.xy).query(xy[finite])
-        new[np.flatnonzero(finite)[distance > apart]] = True
+        new[finite] = nearest(xy[finite], self.xy, apart) < 0
         return ReferenceList(
             self.name,
             np.concatenate([self.xy, xy[new]]),

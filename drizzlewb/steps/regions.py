@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from drizzlewb.errors import DataError
+from drizzlewb.exposure.drawn import in_polygon
 
 __all__ = [
     "DS9Region",
-    "in_polygon",
     "parse_angle",
     "parse_regions",
     "read_image_list",
@@ -135,17 +135,6 @@ class DS9Region:
         if self.shape == "ellipse":
             return (along / a) ** 2 + (across / b) ** 2 <= 1.0
         return (np.abs(along) <= a / 2) & (np.abs(across) <= b / 2)
-
-
-def in_polygon(x: np.ndarray, y: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Even-odd rule: a ray towards +x crosses the border an odd number of times."""
-    inside = np.zeros(np.broadcast(x, y).shape, bool)
-    for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        if y1 == y2:
-            continue
-        crosses = (y1 > y) != (y2 > y)
-        inside ^= crosses & (x < x1 + (y - y1) * (x2 - x1) / (y2 - y1))
-    return inside
 
 
 def _to_icrs(frame: str, lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,10 +4,9 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from astropy.table import Table
 
 from drizzlewb.exposure import Chip, Exposure
 from drizzlewb.kernels.blocks import N_BINS, block_histograms
@@ -16,6 +15,9 @@ from drizzlewb.parameters import ReduceParameters
 from drizzlewb.parameters.cleaning import Sky
 from drizzlewb.steps.sky_match import Blocks, Overlaps, find_overlaps, match_offsets
 from drizzlewb.steps.sky_user import SkyValue, apply_user_mask, declared_values
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = [
     "ChipSky",
@@ -113,8 +115,10 @@ class SkySolution:
             matrix[o.j, o.i] = -difference
         return matrix
 
-    def table(self) -> Table:
+    def table(self) -> "Table":
         """One row per chip: file, extver, MDRIZSKY (file's unit), and the rest in electrons."""
+        from astropy.table import Table  # late: tables are slow to import
+
         rows = []
         for (path, extver, to_electrons), value, measure in zip(
             self.chips, self.values, self.measures, strict=True

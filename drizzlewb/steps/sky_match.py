@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from drizzlewb import distortion
 from drizzlewb.exposure import Chip
@@ -84,6 +82,8 @@ def _block_centres(chip: Chip, blocks: Blocks) -> np.ndarray:
 
 def _near_groups(corners: list[np.ndarray]) -> np.ndarray:
     """Number chips by neighbourhood: circles about them that touch, directly or through others."""
+    from scipy.sparse.csgraph import connected_components  # late: slow to import, and only matching needs it
+
     middle = np.array([c.mean(axis=0) for c in corners])
     middle /= np.linalg.norm(middle, axis=1, keepdims=True)
     radius = np.array([np.arccos(np.clip(c @ m, -1, 1)).max() for c, m in zip(corners, middle, strict=True)])
@@ -213,6 +213,9 @@ def match_offsets(overlaps: Overlaps, n: int) -> tuple[np.ndarray, np.ndarray]:
     of the two (``skymatch._find_optimum_sky_deltas``; there by the pseudo-inverse of the equations,
     here by the n normal equations, which are as many as the exposures and not as their pairs).
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     o = overlaps
     offsets = np.zeros(n)
     groups = np.full(n, -1)

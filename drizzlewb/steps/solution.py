@@ -1,11 +1,11 @@
 """What an alignment hands back: one `Alignment` per exposure, and the `Solution` of all."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from astropy.table import Table
 
 from drizzlewb.exposure import Exposure
 from drizzlewb.grid import OutputGrid
@@ -14,9 +14,12 @@ from drizzlewb.parameters.tweakreg import AlignParameters
 from drizzlewb.steps.fit import LinearFit
 from drizzlewb.steps.offsets import Start
 from drizzlewb.steps.sources import Sources
-from drizzlewb.steps.verdict import Verdict
+from drizzlewb.steps.verdict import Verdict, cosmic_ray_jumps
 
-__all__ = ["Alignment", "Solution"]
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+__all__ = ["UNITS", "Alignment", "Solution"]
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -129,18 +132,46 @@ class Solution:
         )
         raise KeyError(msg)
 
+    def with_cosmic_rays(self, fractions: Mapping[str, float]) -> "Solution":
+        """Copy whose verdicts say in which exposures more cosmic rays are flagged than in the others.
+
+        Parameters
+        ----------
+        fractions : mapping
+            Root name to the fraction of the pixels that are flagged, from masks made with these
+            exposures: ``Reduction.cr_fractions()``. Names that are not in the solution are left out.
+        """
+        exptimes = {e.rootname: e.exptime for e in self.exposures}
+        own = {name: value for name, value in fractions.items() if name in exptimes}
+        jumps = cosmic_ray_jumps(own, exptimes)
+
+        def judged(a: Alignment) -> Alignment:
+            if a.rootname not in jumps:
+                return a
+            verdict = replace(a.verdict, warnings=(*a.verdict.warnings, str(jumps[a.rootname])))
+            return replace(a, verdict=verdict)
+
+        return replace(self, alignments=tuple(map(judged, self.alignments)))
+
     @property
-    def table(self) -> Table:
+    def table(self) -> "Table":
         """One row per exposure: shift, rotation, scale, rms, matches, matrix, verdict; with units."""
-        rows = [_row(a, self.scale_mas) for a in self.alignments]
-        table = Table(rows=rows)
-        for name, unit in _UNITS.items():
+        from astropy.table import Table  # late: tables are slow to import
+
+        table = Table(self.columns)
+        for name, unit in UNITS.items():
             table[name].unit = unit
         table.meta.update(reference=self.reference, scale_arcsec=self.plane.scale_arcsec)
         return table
 
+    @property
+    def columns(self) -> dict[str, list]:
+        """Columns of `table` as plain lists; the units are in `UNITS`."""
+        rows = [_row(a, self.scale_mas) for a in self.alignments]
+        return {name: [row[name] for row in rows] for name in rows[0]}
 
-_UNITS = {
+
+UNITS = {
     "dx": "pix",
     "dy": "pix",
     "rotation": "deg",

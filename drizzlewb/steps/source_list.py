@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from astropy.table import Table
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ["COLUMNS", "ChipReport", "Sources"]
 
@@ -128,8 +131,10 @@ class Sources:
         return max(2.0, round(4.0 * self.fwhm_px) / 2.0) if np.isfinite(self.fwhm_px) else float("nan")
 
     @property
-    def table(self) -> Table:
+    def table(self) -> "Table":
         """All columns, with units."""
+        from astropy.table import Table  # late: tables are slow to import
+
         table = Table({"chip": self.chip, **{name: getattr(self, name) for name in COLUMNS}})
         for name, unit in _UNITS.items():
             table[name].unit = unit

@@ -15,8 +15,8 @@ from drizzlewb import distortion
 from drizzlewb.errors import Cancelled, DataError
 from drizzlewb.exposure import Chip, Exposure
 from drizzlewb.kernels import detection
-from drizzlewb.kernels.matching import thin
-from drizzlewb.kernels.statistics import MEAN, MODE, clipped_statistics
+from drizzlewb.kernels.neighbours import thin
+from drizzlewb.kernels.statistics import MEAN, MODE, clipped_statistics, histogram
 from drizzlewb.parameters.imagefind import ImageFind
 from drizzlewb.steps.regions import DS9Region, selected
 from drizzlewb.steps.source_list import COLUMNS, ChipReport, Sources
@@ -57,7 +57,8 @@ def sky_noise(image: npt.NDArray[np.float32]) -> tuple[float, float, float]:
         return mean, spread, float(peer.mode)
     # One histogram, a hundredth of a sigma fine, stands for all sorting.
     low = mean - 3.0 * spread
-    counts, edges = np.histogram(values, 600, (low, mean + 3.0 * spread))
+    edges = np.linspace(low, mean + 3.0 * spread, 601)
+    counts = histogram(values, np.float32(low), np.float32(100.0 / spread), 600)
     inside = np.concatenate([[0], np.cumsum(counts)])
     median = float(np.interp(0.5 * inside[-1], inside, edges))
     coarse = counts.reshape(30, 20).sum(1)

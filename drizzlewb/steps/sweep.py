@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from drizzlewb.steps.image_quality import Noise, clipped_rms, measured_noise, star_width
+from drizzlewb.steps.image_quality import Noise, measured_noise, star_width
 from drizzlewb.steps.sampling import evenness
 from drizzlewb.steps.weight_check import Found, find_stars, full_overlap
 
@@ -59,6 +59,7 @@ def measure_region(
     area: NDArray[np.bool_],
     found: Found,
     *,
+    halves: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]] = (),
     pixfrac: float,
     scale_ratio: float,
     scale_arcsec: float,
@@ -70,6 +71,9 @@ def measure_region(
     sci, wht : float32[ny, nx]
     area, found
         From `look_at_region`, of the same region at any pixfrac.
+    halves : sequence of (float32[ny, nx], float32[ny, nx])
+        Image and weight of the two half stacks. Then the noise is that of their difference, in which faint
+        sources drop out; without them they count as noise.
     pixfrac : float
     scale_ratio : float
         Output pixel over input pixel.
@@ -81,10 +85,12 @@ def measure_region(
     widths = np.array([star_width(sci, found.x[k], found.y[k], scale_arcsec) for k in order])
     widths = widths[np.isfinite(widths)]
     blank = found.blank & np.isfinite(sci)
-    noise = measured_noise(np.nan_to_num(sci) - found.level, blank, pixfrac / scale_ratio)
+    drop = pixfrac / scale_ratio
+    if len(halves) == 2:
+        noise = half_stack_noise(halves[0], halves[1], blank, drop)
+    else:
+        noise = measured_noise(np.nan_to_num(sci) - found.level, blank, drop)
     pixel = noise.pixel
-    if not math.isfinite(pixel) and blank.any():
-        pixel = clipped_rms(sci[blank])
     width = float(np.median(widths)) if widths.size else math.nan
     return Measured(
         float(pixfrac), rms, holes, width, int(widths.size), pixel, noise.factor, noise.factor_error

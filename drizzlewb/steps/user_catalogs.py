@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from astropy.table import Table
 
 from drizzlewb import distortion
 from drizzlewb.errors import DataError
@@ -148,6 +147,8 @@ def _as_numbers(
 
 
 def _astropy_table(path: Path) -> tuple[list[str], list[Any], Sequence[int]]:
+    from astropy.table import Table  # late: tables are slow to import
+
     try:
         table = Table.read(path)
     except Exception as error:

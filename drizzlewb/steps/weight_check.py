@@ -197,13 +197,13 @@ def source_imprint(
         names=("bright", "faint", "stars", "fraction", "blank", "excess", "error", "verdict"),
         dtype=(float, float, int, float, float, float, float, "U10"),
     )
-    for bright, faint in [*_bins(magnitude), (-math.inf, math.inf)]:
+    for bright, faint in [*magnitude_bins(magnitude), (-math.inf, math.inf)]:
         here = (magnitude >= bright) & (magnitude < faint)
-        table.add_row(_excess(bright, faint, low[here], empty))
+        table.add_row(excess_row(bright, faint, low[here], empty))
     return table, np.stack([x[low], y[low]], axis=1)
 
 
-def _bins(magnitude: NDArray[np.float64]) -> list[tuple[float, float]]:
+def magnitude_bins(magnitude: NDArray[np.float64]) -> list[tuple[float, float]]:
     if magnitude.size == 0:
         return []
     edges = np.arange(math.floor(magnitude.min()), math.ceil(magnitude.max()) + 1.5)
@@ -216,7 +216,7 @@ def _bins(magnitude: NDArray[np.float64]) -> list[tuple[float, float]]:
     return bins
 
 
-def _excess(bright: float, faint: float, low: NDArray[np.bool_], empty: NDArray[np.bool_]) -> tuple:
+def excess_row(bright: float, faint: float, low: NDArray[np.bool_], empty: NDArray[np.bool_]) -> tuple:
     n, m = low.size, empty.size
     if n < LEAST_STARS or m < LEAST_STARS:
         return bright, faint, n, math.nan, math.nan, math.nan, math.nan, "not graded"

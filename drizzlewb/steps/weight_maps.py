@@ -6,7 +6,7 @@ from drizzlewb.errors import DataError
 from drizzlewb.grid import Region
 from drizzlewb.steps.prepared import PreparedChip
 
-__all__ = ["weight_box"]
+__all__ = ["depth", "effective_seconds", "weight_box"]
 
 
 def weight_box(
@@ -84,3 +84,43 @@ def weight_box(
         )
         raise DataError(msg)
     return good.astype(np.float32) * np.float32(exptime**2 / scale**4 / variance)
+
+
+def effective_seconds(wht: np.ndarray, scale: float) -> np.ndarray:
+    """Effective exposure time of drizzled EXP weights.
+
+    A drop's weight is spread over 1/s² output pixels, so that a full exposure leaves t s² in each.
+
+    Parameters
+    ----------
+    wht : ndarray of float
+        Weight image.
+    scale : float
+        Output pixel over input pixel, linear (s).
+
+    Returns
+    -------
+    ndarray of float32
+        Seconds.
+    """
+    return (np.asarray(wht) / scale**2).astype(np.float32)
+
+
+def depth(wht: np.ndarray, reference: float) -> np.ndarray:
+    """Depth of each pixel against a reference weight: the noise goes as the root of the weight.
+
+    Parameters
+    ----------
+    wht : ndarray of float
+        Weight image; EXP or inverse variance.
+    reference : float
+        Weight whose depth counts as 0.
+
+    Returns
+    -------
+    ndarray of float32
+        Magnitudes, 1.25 log10(wht / reference), negative where it is shallower; NaN without weight.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        magnitudes = 1.25 * np.log10(np.asarray(wht, float) / reference)
+    return np.where(np.isfinite(magnitudes), magnitudes, np.nan).astype(np.float32)

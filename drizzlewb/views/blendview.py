@@ -192,10 +192,11 @@ class BlendView(ImageView):
             values = blending.difference(a, b, self.factor)
             return blending.difference_picture(values, blending.difference_limit(values)), step
         grey = "gray" if self.mode == "red/cyan" else ""
-        (a, step), (b, _) = (self._shades(k, box, most, grey) for k in (self.first, self.second))
+        one, step = self._shades(self.first, box, most, grey)
+        other, _ = self._shades(self.second, box, most, grey)
         if self.mode == "red/cyan":
-            return blending.red_cyan(a, b), step
-        return (blending.fade if self.mode == "fade" else blending.swipe)(a, b, self.share), step
+            return blending.red_cyan(one, other), step
+        return (blending.fade if self.mode == "fade" else blending.swipe)(one, other, self.share), step
 
     def _three_colours(self, box: Region, most: int) -> tuple[NDArray[np.uint8], float]:
         step, images = 1.0, {}
@@ -208,7 +209,7 @@ class BlendView(ImageView):
                 images[k] = np.asarray((image - low) / (high - low), np.float32)
         if not images:
             return np.zeros((*self._pixels(0, box, most)[0].shape, 3), np.uint8), 1.0
-        mean = np.mean(list(images.values()), axis=0, dtype=np.float32)
+        mean = np.asarray(np.mean(list(images.values()), axis=0), np.float32)
         channels = [images.get(k, mean) for k in range(3)]
         return blending.three_colours(
             channels, [(0.0, 1.0)] * 3, asinh=self.asinh, softening=self.softening

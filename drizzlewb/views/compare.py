@@ -86,10 +86,10 @@ class CompareView(W.VBox):
             layout=W.Layout(width="100%"),
         )  # fmt: skip
         self.add_class("dwb")
-        self.observe(lambda _: self._mode_changed(), "mode")
+        self.observe(lambda _: self._enter_mode(), "mode")
         self.observe(lambda _: self._lay_out(keep_view=False), ["match", "part"])
         self.observe(lambda _: self._lay_out(keep_view=False), "reference")
-        self.observe(lambda _: self._play_changed(), ["playing", "rate"])
+        self.observe(lambda _: self._run_clock(), ["playing", "rate"])
         self.blend.observe(lambda _: self._take_factor(), ["first", "second"])
         for trait in ("stretch", "colour_map", "low", "high", "limits_by", "locked"):
             self.blend.observe(lambda _: self._show_tiles(), trait)
@@ -135,13 +135,10 @@ class CompareView(W.VBox):
             self.why.value = f'<span class="dwb-why">{escape(error)}</span>'
             return
         self.blend.set_frames(self.frames, self.reference, keep_view=keep_view)
-        first, second = (
-            (self.items[k] for k in (self.blend.first, self.blend.second)) if self.items else (0, 0)
-        )
-        if self.items and not keep_view:
-            self.blend.factor = _ratio(first, second)
+        if not keep_view:
+            self._take_factor()
         self._make_tiles()
-        self._mode_changed()
+        self._enter_mode()
 
     def _take_factor(self) -> None:
         """Suggest what the second frame is multiplied by before it is subtracted."""
@@ -166,7 +163,7 @@ class CompareView(W.VBox):
             tile.on_click(self._clicked)
         self.tile_box.children = tuple(tile.figure for tile in self.tiles)
 
-    def _mode_changed(self) -> None:
+    def _enter_mode(self) -> None:
         tiled = self.mode == "tile"
         self.blend.figure.layout.display = "none" if tiled else ""
         self.tile_box.layout.display = "" if tiled else "none"
@@ -194,7 +191,7 @@ class CompareView(W.VBox):
         if self.frames:
             self.blend.index = (self.blend.index + by) % len(self.frames)
 
-    def _play_changed(self) -> None:
+    def _run_clock(self) -> None:
         self._clock.rate = self.rate
         if self.playing and len(self.frames) > 1:
             self._clock.start()

@@ -124,7 +124,12 @@ class ImageView(W.VBox):
         self.readout.add_class("dwb-readout")
         self.tools = self._tools()
         self.tools.layout.display = "" if tools else "none"
-        super().__init__([self.tools, self.figure, self.readout], layout=W.Layout(width=f"{size_px}px"))
+        self.empty = W.HTML('<span class="dwb-soft">Nothing to show yet.</span>')
+        for part in (self.tools, self.figure):
+            part.layout.visibility = "hidden"  # it keeps its size: bqplot would not find it again
+        super().__init__(
+            [self.empty, self.tools, self.figure, self.readout], layout=W.Layout(width=f"{size_px}px")
+        )
         for name in ("stretch", "colour_map", "low", "high", "dq_bits"):
             self.observe(lambda _: self.refresh(), name)
         self.observe(lambda _: self._limits_changed(), "limits_by")
@@ -146,6 +151,8 @@ class ImageView(W.VBox):
             Something is being dragged: send fewer pixels until the next call without it.
         """
         keep = keep_view and self.frame is not None
+        self.empty.layout.display = "none"
+        self.tools.layout.visibility = self.figure.layout.visibility = "visible"
         self.frame = frame
         self.moving = moving
         self.figure.title = frame.name
@@ -258,6 +265,12 @@ class ImageView(W.VBox):
         line = None
         if parts:
             xy = np.vstack(parts)
+            held = self._marks.get(name)
+            if held is not None and not label:  # moved, as while something is drawn: no new mark
+                with held.hold_sync():
+                    held.x, held.y, held.colors = xy[:, 0], xy[:, 1], [colour]
+                    held.line_style = "dashed" if dashed else "solid"
+                return
             line = bq.Lines(
                 x=xy[:, 0], y=xy[:, 1], scales={"x": self.x, "y": self.y}, colors=[colour], stroke_width=1.5,
                 line_style="dashed" if dashed else "solid",

@@ -72,6 +72,7 @@ _CSS = """
 .dwb-why { color: var(--dwb-text); border-left: 3px solid #D55E00; padding-left: 6px; font-size: 12px; }
 .dwb-help { color: var(--dwb-soft); font-size: 12px; max-width: 560px; }
 .dwb-image image { image-rendering: pixelated; }
+.dwb-text textarea { font-family: var(--jp-code-font-family, monospace); font-size: 12px; white-space: pre; }
 .dwb-readout { font-family: var(--jp-code-font-family, monospace); font-size: 12px; min-height: 18px; }
 .dwb .bqplot text { fill: var(--dwb-text) !important; }
 .dwb .bqplot .mainheading { font-size: 13px !important; font-weight: 600; }
@@ -81,8 +82,8 @@ _CSS = """
 .dwb .bqplot .plotarea_background { fill: transparent !important; stroke: var(--dwb-line); }
 .dwb .bqplot .legend rect { fill: var(--dwb-page); stroke: var(--dwb-line); opacity: .9; }
 .dwb-list select, .dwb-list-head { font-family: var(--jp-code-font-family, monospace); font-size: 12px; }
-.dwb-list-head { color: var(--dwb-soft); padding-left: 5px; white-space: pre; }
-.dwb-list select { min-width: 760px; }
+.dwb-list-head { color: var(--dwb-soft); padding-left: 7px; white-space: pre; }
+.dwb-list select { min-width: 830px; overflow-x: hidden; }
 .dwb .widget-toggle-buttons button.jupyter-button { width: auto; }
 """
 

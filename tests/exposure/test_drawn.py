@@ -37,10 +37,20 @@ def test_a_circle_and_a_line_and_a_polygon(exposure):
 
 
 SHAPES = st.one_of(
-    st.tuples(st.just("polygon"), st.integers(3, 6), st.just(0.0)),
+    st.tuples(st.just("polygon"), st.integers(3, 6), st.sampled_from([0.0, 6.5])),
     st.tuples(st.just("line"), st.integers(2, 4), st.floats(0.5, 20)),
     st.tuples(st.just("circle"), st.just(1), st.floats(0.5, 40)),
 )
+
+
+def test_a_polygon_is_grown_by_its_margin(exposure):
+    chip = exposure.chips[0]
+    corners = ((20, 10), (30, 10), (30, 18), (20, 18))
+    plain, grown = (pixels(Drawn("a", "polygon", corners, size=s, extver=1), chip) for s in (0, 3))
+    y, x = np.mgrid[:40, :60]
+    away = np.hypot(np.maximum(np.maximum(20 - x, x - 30), 0), np.maximum(np.maximum(10 - y, y - 18), 0))
+    np.testing.assert_array_equal(plain, away == 0)
+    np.testing.assert_array_equal(grown, away <= 3)
 
 
 @settings(max_examples=60, deadline=None)
@@ -95,6 +105,7 @@ def test_it_counts_as_dq_and_changes_the_identity(exposure):
         ({"points": ((1, 2), (3, 4))}, "needs 1"),
         ({"points": ((float("nan"), 2),)}, "not finite"),
         ({"size": 0}, "radius above 0"),
+        ({"shape": "polygon", "points": ((1, 2), (4, 5), (4, 9)), "size": -1}, "margin of a polygon"),
         ({"extver": 0}, "names no chip"),
     ],
 )

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from drizzlewb.kernels.cosmicray import cosmic_rays, grow, margin, noise_background
+from drizzlewb.kernels.cosmicray import cosmic_rays, grow, limits, margin, noise_background
 
 SNR, SCALE = (3.5, 3.0), (1.2, 0.7)
 
@@ -201,3 +201,21 @@ def test_golden_masks(shared_data):
             inner = np.s_[y0 + 2 * (y0 > 0) : y1 - 2 * (y1 < 1024), x0 + 2 * (x0 > 0) : x1 - 2 * (x1 < 1024)]
             assert 1 - peer[inner].mean() > 0.001
             assert (ours[inner] != peer[inner]).sum() == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 50), st.integers(0, 40), st.booleans())
+def test_limits_are_those_of_the_test(y0, x0, whole):
+    sci, blot = scene()
+    box = (0, 90, 0, 120) if whole else (y0, y0 + 35, x0, x0 + 45)
+    part = np.ascontiguousarray(blot[box[0] : box[1], box[2] : box[3]])
+    first, second = np.empty_like(part), np.empty_like(part)
+    limits(part, box[0], box[2], *blot.shape, 60.0, 5.0, SNR[0], SCALE[0], first)
+    limits(part, box[0], box[2], *blot.shape, 60.0, 5.0, SNR[1], SCALE[1], second)
+    difference = np.abs(sci[box[0] : box[1], box[2] : box[3]] - part)
+    near = ndimage.maximum_filter((difference > first).astype(np.uint8), 3, mode="constant")
+    expected = 1 - ((difference > second) & (near > 0)).astype(np.uint8)
+    ours = run(sci, blot, 60.0, box=box)
+    inner = (slice(None), slice(None)) if whole else (slice(2, -2), slice(2, -2))
+    assert (ours == expected)[inner].all()
+    assert (ours == 0).any()

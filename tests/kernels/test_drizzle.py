@@ -14,7 +14,8 @@ from made_wcs import made_wcs
 from drizzlewb.distortion import homography, pack, tan_wcs
 from drizzlewb.errors import DataError, ParameterError
 from drizzlewb.kernels.drizzle import KERNELS, drizzle_box, finish, reach
-from drizzlewb.kernels.transform import map_point, map_row
+from drizzlewb.kernels.rows import map_row, map_rows
+from drizzlewb.kernels.transform import map_point
 
 FEW = settings(max_examples=30, deadline=None)
 FLAT = tan_wcs((0.0, 0.0), (0.0, 0.0), np.eye(2) * 1e-5)  # focal offsets are pixels: h is the whole map
@@ -382,8 +383,10 @@ def test_drizzle_3(kernel, scale, pixfrac, rot, flip):
     resample = pytest.importorskip("drizzle.resample", reason="the drizzle package is not installed")
     data, weight = pixels((12, 15), seed=5)
     h, shape = centred(linear_map(scale, rot, flip), data.shape, 12.25)
-    y, x = np.mgrid[:12, :15].astype(float)
-    pixmap = np.moveaxis(np.tensordot(h[:2, :2], [x, y], 1), 0, -1) + h[:2, 2]
+    # our map for both: the last bit decides which of two entries of the Lanczos table is the nearest
+    x, y = np.empty((2, 12, 15))
+    map_rows(FLAT, h, 0, 12, 0.0, 0.0, 0, 15, x, y)
+    pixmap = np.stack([x, y], axis=-1)
     peer = resample.Drizzle(kernel=kernel, out_shape=shape, fillval="0.0")
     with warnings.catch_warnings():
         # that gaussian and lanczos do not conserve flux, and that tiny drops become points

@@ -12,7 +12,6 @@ from drizzlewb.kernels.matching import (
     histogram_peak,
     match_pairs,
     offset_histogram,
-    thin,
 )
 
 
@@ -166,23 +165,3 @@ class TestMatchPairs:
         # Only of close doubles may the two keep different members.
         assert len(expected ^ set(zip(i.tolist(), j.tolist(), strict=True))) <= 2
         assert len(expected) >= 395
-
-
-class TestThin:
-    def test_chain_keeps_both_ends(self):
-        xy = np.array([[0.0, 0], [0.4, 0], [0.8, 0]])
-        assert_array_equal(thin(xy, 0.5), [True, False, True])
-        assert_array_equal(thin(xy, 0.5, priority=[1, 9, 2]), [False, True, False])
-
-    @settings(max_examples=30, deadline=None)
-    @given(st.integers(0, 2**31), st.integers(0, 60))
-    def test_what_stays_is_apart_and_what_goes_was_close(self, seed, n):
-        xy = np.random.default_rng(seed).uniform(0, 6, (n, 2))
-        keep = thin(xy, 0.5)
-        if n == 0:
-            assert len(keep) == 0
-            return
-        kept = xy[keep]
-        between = np.hypot(*(kept[:, None] - kept[None]).transpose(2, 0, 1))
-        assert (between[~np.eye(len(kept), dtype=bool)] > 0.5).all()
-        assert all((np.hypot(*(kept - p).T) <= 0.5).any() for p in xy[~keep])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drizzlewb.kernels.statistics import MEDIAN, MODE, clipped_statistics, gather_good
+from drizzlewb.kernels.statistics import MEDIAN, MODE, clipped_statistics, gather_good, histogram
 
 INF = np.inf
 
@@ -153,3 +153,14 @@ def test_equals_imagestats(size, nclip, sigma):
     assert ours.mean == pytest.approx(peer.mean, rel=1e-6)
     assert ours.stddev == pytest.approx(peer.stddev, rel=1e-6)
     assert ours.mode == pytest.approx(peer.mode, abs=1e-5 * peer.stddev)
+
+
+def test_histogram_counts_in_float32():
+    rng = np.random.default_rng(3)
+    values = rng.normal(5.0, 2.0, 3000).astype(np.float32)
+    values[::100] = np.nan
+    low, scale = np.float32(-1.0), np.float32(7.3)
+    place = np.floor(scale * (values - low))
+    inside = (place >= 0) & (place < 80)
+    expected = np.bincount(place[inside].astype(int), minlength=80)
+    np.testing.assert_array_equal(histogram(values, low, scale, 80), expected)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from made_wcs import focal_twin, made_wcs, project_twin
 
 from drizzlewb.distortion import homography, linear, pack
-from drizzlewb.kernels.transform import inverse_points, invert_homography, map_point, map_points, map_row
+from drizzlewb.kernels.rows import map_row
+from drizzlewb.kernels.transform import inverse_points, invert_homography, map_point, map_points
 
 SHAPE = (300, 400)
 

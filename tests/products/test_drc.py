@@ -60,6 +60,7 @@ def test_pixels_wcs_and_record_come_back(product, tiny_f606w):
     assert beside["results"]["shape"] == [ny, nx]
     assert len(again.record["inputs"]) == 6
     assert again.record["parameters"]["astrodrizzle"]["final_scale"] == 0.05
+    assert again.parameters == product.parameters == product.reduction.parameters
     with pytest.raises(DataError, match="Replay it"):
         _ = again.crmask
 

@@ -14,6 +14,7 @@ from drizzlewb.parameters import ReduceParameters
 from drizzlewb.reduction import Reduction
 from drizzlewb.reduction import engine as engine_module
 from drizzlewb.reduction.schedule import Cancel
+from drizzlewb.steps import final, median
 
 KEYWORDS = {
     "skymethod": "match",
@@ -99,6 +100,27 @@ def test_other_kernels_tile_too(tiny_f606w, kernel, monkeypatch):
     two = assembled(Reduction(tiny_f606w, parameters, threads=3))
     for ours, theirs in zip(two, one, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("module", "kernel"), [(final, "drizzle_box"), (median, "single_region")])
+def test_cancel_is_polled_inside_a_tile(tiny_f606w, monkeypatch, module, kernel):
+    """A tile of full-size chips takes longer than a user waits: no second chip is drizzled."""
+    reduction = Reduction(tiny_f606w, ReduceParameters.from_keywords(KEYWORDS), threads=1)
+    reduction.prepare()
+    drizzled = []
+    original = getattr(module, kernel)
+
+    def drizzle(*arguments):
+        drizzled.append(1)
+        reduction.cancel.set()
+        return original(*arguments)
+
+    if module is final:
+        reduction.make_masks()
+    monkeypatch.setattr(module, kernel, drizzle)
+    with pytest.raises(Cancelled):
+        reduction.product(reduction.final_grid.region)
+    assert len(drizzled) == 1
 
 
 def test_a_later_reduction_finds_the_tiles_of_an_earlier_one(tiny_f606w, tmp_path, monkeypatch):

@@ -8,11 +8,10 @@ import os
 
 import numpy as np
 import pytest
-from astrodrizzle_peer import run_peer
+from astrodrizzle_peer import assert_final_parity, peer_masks, run_peer, touched_pixels
 from astropy.io import fits
 
 import drizzlewb as dw
-from drizzlewb.distortion import pixel_to_sky
 from drizzlewb.parameters import ReduceParameters
 from drizzlewb.reduction import Reduction
 
@@ -46,29 +45,6 @@ CHAIN = {
 @pytest.fixture(scope="module")
 def files(tiny_set):
     return sorted(tiny_set.glob("j8ny01*_flc.fits"))[:4]
-
-
-def noise(image):
-    values = image[np.isfinite(image)]
-    return 1.4826 * np.median(np.abs(values - np.median(values)))
-
-
-def assert_final_parity(product, peer, where=None):
-    """The tolerances of float32 sums: 1e-5 of the value plus 1e-3 of the sky's noise."""
-    sci, wht, ctx = peer
-    where = np.ones(sci.shape, bool) if where is None else where
-    assert product.sci.shape == sci.shape
-    np.testing.assert_array_equal((product.wht > 0)[where], (wht > 0)[where])
-    # Ours is NaN exactly where nothing has weight. The peer keeps the value of whatever bad pixel came
-    # first there (update_data sets the value where the old weight is 0, whatever the new one).
-    np.testing.assert_array_equal(np.isnan(product.sci), product.wht == 0)
-    assert not np.isnan(sci[wht > 0]).any()
-    good = where & (wht > 0)
-    excess = np.abs(product.sci - sci)[good] - (1e-5 * np.abs(sci)[good] + 1e-3 * noise(sci))
-    assert excess.max() <= 0
-    assert np.abs(product.wht - wht)[where].max() <= 1e-5 * wht.max()
-    # A drop that only touches a pixel's border may count or not: single pixels.
-    assert np.count_nonzero((product.ctx != ctx) & where) <= 1e-4 * ctx.size
 
 
 @pytest.mark.parametrize("kernel", ["square", "turbo", "point"])
@@ -107,12 +83,6 @@ def chain(files, tmp_path_factory):
     return folder, peer, reduction
 
 
-def peer_masks(folder, reduction):
-    for number, (exposure, chip) in enumerate((e, c) for e in reduction.exposures for c in e.chips):
-        path = folder / f"{exposure.rootname}_sci{chip.extver}_crmask.fits"
-        yield number, chip, fits.getdata(path).astype(np.uint8)
-
-
 def test_the_whole_chain_flags_the_same_cosmic_rays(chain):
     folder, _, reduction = chain
     differing = total = flagged = 0
@@ -129,12 +99,7 @@ def test_the_whole_chain_gives_the_same_product(chain, tmp_path):
     folder, peer, reduction = chain
     product = dw.reduce(reduction.exposures, reduction.parameters, output=tmp_path / "ours")
     # Where no pixel contributes whose mask differs, the final step's own tolerances hold.
-    touched = np.zeros(peer[0].shape, bool)
-    for number, chip, mask in peer_masks(folder, reduction):
-        y, x = np.nonzero(reduction.crmask(number) != mask)
-        px, py = product.grid.sky_to_pixel(*pixel_to_sky(chip.wcs, x.astype(float), y.astype(float)))
-        for cx, cy in zip(np.round(px).astype(int), np.round(py).astype(int), strict=True):
-            touched[max(cy - 3, 0) : cy + 4, max(cx - 3, 0) : cx + 4] = True
+    touched = touched_pixels(product, folder, reduction)
     assert touched.mean() < 0.01
     assert_final_parity(product, peer, ~touched)
 

@@ -36,6 +36,18 @@ def test_all_twelve_tiny(tiny_set):
     assert all(9 < np.hypot(*a.fit.shift) < 13 for a in second)
 
 
+@pytest.mark.parametrize("count", [2, 3, 5, 8])
+def test_fewer_than_twelve(tiny_set, count):
+    """Of both visits; what is found for an exposure does not depend on how many others there are."""
+    exposures = read_exposures(str(tiny_set / "j8ny0*_flc.fits"))[:: 12 // count][:count]
+    solution = align(exposures, parameters())
+    assert list(solution.table["status"]) == ["reference"] + ["aligned"] * (count - 1)
+    truths = {e.rootname: read_truth(tiny_set / f"{e.rootname}_truth.fits") for e in exposures}
+    errors = alignment_errors(solution.exposures, truths, solution.reference)
+    assert len(errors) == count
+    assert max(error.rms_px for error in errors.values()) < 0.01
+
+
 def test_all_twelve_small(tmp_path):
     simulate(tmp_path, size="small")
     solution, errors = aligned(tmp_path)
@@ -61,6 +73,7 @@ def test_full(tmp_path):
         (0.0, 0.02, 1.0, "tiny"),
         (15.0, 0.02, 1.0, "tiny"),
         (10.0, 0.5, 1.5, "tiny"),
+        (42.0, 0.5, 3.0, "small"),
         (50.0, 0.02, 4.0, "tiny"),
         (200.0, 0.02, 15.0, "small"),
     ],
@@ -81,5 +94,7 @@ def test_wrong_visits(tmp_path, offset_px, rotation_deg, searchrad, size):
         return
     solution, errors = aligned(tmp_path)
     assert list(solution.table["status"]) == ["reference", "refused"]
-    assert "widen searchrad to" in str(solution.alignments[1].verdict)
+    told = str(solution.alignments[1].verdict)
+    assert 0.05 * offset_px / 2**0.5 < float(told.split("widen searchrad to ")[1].split()[0]) <= searchrad
+    assert ("turned by +0." in told) == (rotation_deg > 0.1)
     assert solution.exposures[1] is solution.originals[1]

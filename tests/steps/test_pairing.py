@@ -53,6 +53,25 @@ class TestRight:
         pixels = run(image, ref, grid, searchrad=enough * 20, searchunits="pixels")
         assert_allclose(pixels.fit.shift, (dx, dy), atol=0.02)
 
+    @pytest.mark.parametrize("rotation", [-0.6, 0.3, 0.9])
+    def test_turned_and_beyond_the_search_radius(self, rotation):
+        """A rotation smears the peak that lies outside: it is looked for together with the offset."""
+        image, ref, grid = pair(300, 300, (35.0, -35.0), rotation)
+        refused = run(image, ref, grid)
+        assert refused.stage == "offset"
+        turned = float(refused.verdict.text.split("turned by ")[1].split()[0])
+        assert turned == pytest.approx(rotation, abs=0.05)
+        assert "a fitgeometry that turns" in refused.verdict.text
+        advised = float(refused.verdict.text.split("widen searchrad to ")[1].split()[0])
+        found = run(image, ref, grid, searchrad=advised)
+        assert_allclose(found.fit.shift, (35.0, -35.0), atol=0.03)
+        assert_allclose(found.fit.rotation, rotation, atol=1e-3)
+
+    def test_turned_more_than_is_looked_for(self):
+        found = run(*pair(300, 300, (35.0, -35.0), 4.0))
+        assert found.stage == "offset"
+        assert "must come out of the headers first" in found.verdict.text
+
     def test_offset_from_the_user(self):
         image, ref, grid = pair(100, 100, (60.0, -70.0))
         found = run(image, ref, grid, use2dhist=False, xoffset=60.3, yoffset=-70.2)

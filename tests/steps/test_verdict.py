@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from drizzlewb.steps.fit import fit_linear
-from drizzlewb.steps.verdict import Verdict, _chance, judge, trends
+from drizzlewb.steps.verdict import Verdict, _chance, cosmic_ray_jumps, judge, trends
 
 
 def stars(n=400, scatter=0.02, seed=0):
@@ -126,3 +126,43 @@ class TestJudge:
     def test_sentences(self):
         verdict = Verdict("good", "Good.", ("a warning", "was it?"))
         assert str(verdict) == "Good. A warning. Was it?"
+
+
+class TestCosmicRayJumps:
+    TIMES = {"a": 1142.0, "b": 1142.0, "c": 1185.0, "d": 1185.0, "e": 339.0, "f": 339.0}
+
+    def fractions(self, **factors):
+        """Rates that scatter by a few per cent, as rays on a megapixel do."""
+        rng = np.random.default_rng(1)
+        return {n: 1.6e-5 * t * rng.normal(1, 0.03) * factors.get(n, 1) for n, t in self.TIMES.items()}
+
+    def test_exposure_times_differ(self):
+        assert cosmic_ray_jumps(self.fractions(), self.TIMES) == {}
+
+    @pytest.mark.parametrize("name", ["a", "f"])
+    def test_one_stands_out(self, name):
+        found = cosmic_ray_jumps(self.fractions(**{name: 1.35}), self.TIMES)
+        assert list(found) == [name]
+        assert not found[name].everywhere
+        assert found[name].rate / found[name].usual == pytest.approx(1.35, rel=0.1)
+        assert "a misaligned exposure shows itself so" in str(found[name])
+        assert f"{100 * found[name].usual:.1f} %" in str(found[name])
+
+    def test_two_of_six_stand_out(self):
+        assert set(cosmic_ray_jumps(self.fractions(b=2, e=3), self.TIMES)) == {"b", "e"}
+
+    def test_rates_that_scatter_widely_have_no_jump(self):
+        times = dict.fromkeys("abcdef", 500.0)
+        rates = dict(zip("abcdef", [0.01, 0.013, 0.016, 0.02, 0.024, 0.027], strict=True))
+        assert cosmic_ray_jumps(rates, times) == {}
+
+    def test_all_too_high(self):
+        """One exposure 2 px off under minmed, as measured on the small set."""
+        rates = dict(zip("abcdef", [0.0643, 0.0643, 0.0691, 0.0657, 0.058, 0.0631], strict=True))
+        found = cosmic_ray_jumps(rates, dict.fromkeys("abcdef", 1142.0))
+        assert set(found) == set("abcdef")
+        assert all(jump.everywhere for jump in found.values())
+        assert "combine_type minmed" in str(found["a"])
+
+    def test_too_few_to_tell(self):
+        assert cosmic_ray_jumps({"a": 0.01, "b": 0.09}, self.TIMES) == {}

@@ -1,0 +1,367 @@
+"""From rows of a chip's pixels to an output plane: the chain of `drizzlewb.kernels.transform`, a row at once.
+
+Along a row everything between two table nodes is one polynomial in x: SIP is one in (x', y'), of at most
+the fifth degree in both together, D2IM makes x' and y' linear in x
+(its shifts are so small that the Taylor series of SIP in them ends after the second order), and NPOL is
+linear in x' and in y'.
+`map_rows` collapses it once per run of pixels and evaluates it by Horner's rule at absolute x: the bits
+of a pixel never depend on the run, row segment or region in which it was asked for.
+"""
+
+import numpy as np
+
+from drizzlewb.kernels.jit import inner, kernel
+from drizzlewb.kernels.lanes import multiply_add
+from drizzlewb.kernels.transform import QUINTIC, arrays_of, grid_cell, map_points, quintic_weight
+
+__all__ = ["map_row", "map_rows"]
+
+_SPARSE = 0.125  # tables with nodes closer than every 8 px (D2IM of the first kind) go point by point
+_STRIDE = 16  # runs are evaluated in whole strides of vector registers, but for the last one of a row
+
+
+@inner
+def _node_cell(scale, offset, step, n, x):
+    # Nodes lie at (c - offset) * step with step = 1 / scale. The cell is told by comparing x with these
+    # positions, as the ends of runs are: the same x is in the same cell whichever pixel a run started
+    # from. -1: before the first node.
+    t = scale * x + offset
+    if t < 0.0:
+        c = -1
+    elif t >= n - 1.0:
+        c = n - 1
+    else:
+        c = int(t)
+    while c < n - 1 and x >= (c + 1 - offset) * step:
+        c += 1
+    while c >= 0 and x < (c - offset) * step:
+        c -= 1
+    return c
+
+
+@inner
+def _cell_end(offset, step, n, c):
+    if c >= n - 1:
+        return np.inf
+    return (c + 1 - offset) * step
+
+
+@inner
+def _run_end(xs, k, p, q, limit):
+    # First index after k at which x + (p + q x) reaches the limit; it grows by about one a pixel.
+    n = xs.size
+    if not xs[n - 1] + (p + q * xs[n - 1]) >= limit:
+        return n
+    e = min(max(k + int(limit - (xs[k] + (p + q * xs[k]))), k + 1), n)
+    while e > k + 1 and xs[e - 1] + (p + q * xs[e - 1]) >= limit:
+        e -= 1
+    while e < n and xs[e] + (p + q * xs[e]) < limit:
+        e += 1
+    return e
+
+
+@inner
+def _row_line(table, scale, offset, c, ty):
+    # The table's row at ty between nodes c and c + 1, as value(x) = line[0] + line[1] * x.
+    ny, nx = table.shape
+    j = int(ty)
+    j1 = min(j + 1, ny - 1)
+    wy = ty - j
+    i = max(c, 0)
+    i1 = min(c + 1, nx - 1)
+    a = table[j, i] * (1.0 - wy) + table[j1, i] * wy
+    b = table[j, i1] * (1.0 - wy) + table[j1, i1] * wy
+    slope = (b - a) * scale
+    return a + (b - a) * (offset - i), slope
+
+
+@inner
+def _shift(table, axes, step, y, x):
+    # D2IM at the pixel x of the row y as p + q x, and the x at which its cell ends.
+    if table.size == 0:
+        return 0.0, 0.0, np.inf
+    cell = _node_cell(axes[0], axes[1], step, table.shape[1], x)
+    p, q = _row_line(
+        table, axes[0], axes[1], cell, min(max(axes[2] * y + axes[3], 0.0), table.shape[0] - 1.0)
+    )
+    return p, q, _cell_end(axes[1], step, table.shape[1], cell)
+
+
+@inner
+def _row_cell(axes, ny, yd):
+    # Row of cells of a table that holds y'; -1 and ny - 1 beyond the nodes.
+    t = axes[2] * yd + axes[3]
+    if t < 0.0:
+        return np.int64(-1)
+    return np.int64(t) if t < ny - 1.0 else np.int64(ny - 1)
+
+
+@inner
+def _same_row_end(axes, ny, y, d_p, d_q, xs, k, e):
+    # First pixel of [k, e) that lies in another row of cells than k does, or e.
+    row = _row_cell(axes, ny, y + (d_p + d_q * xs[k]))
+    if _row_cell(axes, ny, y + (d_p + d_q * xs[e - 1])) == row:
+        return e
+    m = k + 1
+    while _row_cell(axes, ny, y + (d_p + d_q * xs[m])) == row:
+        m += 1
+    return m
+
+
+@inner
+def _add_npol(table, axes, step, x, s_p, s_q, y, d_p, d_q, ref, c):
+    # Add the table's bilinear cell at the pixel x to the quintic c in z = x - ref, where x' is
+    # x + (s_p + s_q x) and y' is y + (d_p + d_q x); returns the x' at which the cell ends.
+    ny, nx = table.shape
+    row = _row_cell(axes, ny, y + (d_p + d_q * x))
+    slope_y = axes[2] if 0 <= row < ny - 1 else 0.0
+    j = max(row, 0)
+    cell = _node_cell(axes[0], axes[1], step, nx, x + (s_p + s_q * x))
+    p, q = _row_line(table, axes[0], axes[1], cell, float(j))
+    p1, q1 = _row_line(table, axes[0], axes[1], cell, float(min(j + 1, ny - 1)))
+    p1 = (p1 - p) * slope_y
+    q1 = (q1 - q) * slope_y
+    # p + q x' + (p1 + q1 x') (y' - y_node), in powers of z
+    w_p = ref + (s_p + s_q * ref)
+    w_q = 1.0 + s_q
+    v_p = y + (d_p + d_q * ref) - (j - axes[3]) / axes[2]
+    steady = p1 + q1 * w_p
+    c[0] += p + q * w_p + v_p * steady
+    c[1] += q * w_q + d_q * steady + v_p * q1 * w_q
+    c[2] += d_q * q1 * w_q
+    return _cell_end(axes[1], step, nx, cell)
+
+
+@inner
+def _collapse(sip, q, taylor):
+    # SIP along a row, and what its Taylor series needs: taylor[m] are the coefficients, from [1] on, of
+    # 1/(k! l!) d^k/dw^k d^l/dq^l sum_ij sip[i, j] w^i q^j, for (k, l) = 00, 01, 02, 10, 11, 20.
+    n = sip.shape[0] - 1
+    for i in range(6):
+        f = 0.0
+        df = 0.0
+        ddf = 0.0
+        for j in range(n - i, -1, -1):
+            ddf = ddf * q + df
+            df = df * q + f
+            f = f * q + sip[i, j]
+        taylor[0, 1 + i] = f
+        taylor[1, 1 + i] = df
+        taylor[2, 1 + i] = ddf
+
+
+@inner
+def _derive(taylor):
+    for i in range(5):
+        taylor[3, 1 + i] = (i + 1) * taylor[0, 2 + i]
+        taylor[4, 1 + i] = (i + 1) * taylor[1, 2 + i]
+    for i in range(4):
+        taylor[5, 1 + i] = 0.5 * (i + 1) * (i + 2) * taylor[0, 3 + i]
+
+
+@inner
+def _compose(taylor, s_p, s_q, d_p, d_q, by_x, by_y, out):
+    # out(z) = the series at w = z + s and the shift d of q, with s = s_p + s_q z and d = d_p + d_q z, to
+    # the second order in both: f + s (f_w + s f_ww / 2 + d f_wq) + d (f_q + d f_qq / 2).
+    for i in range(1, 7):
+        x = multiply_add(s_p, taylor[5, i], multiply_add(s_q, taylor[5, i - 1], taylor[3, i]))
+        by_x[i] = multiply_add(d_p, taylor[4, i], multiply_add(d_q, taylor[4, i - 1], x))
+        by_y[i] = multiply_add(d_p, taylor[2, i], multiply_add(d_q, taylor[2, i - 1], taylor[1, i]))
+    for i in range(6):
+        x = multiply_add(s_p, by_x[i + 1], multiply_add(s_q, by_x[i], taylor[0, i + 1]))
+        out[i] = multiply_add(d_p, by_y[i + 1], multiply_add(d_q, by_y[i], x))
+
+
+@inner
+def _project(h, cx, cy, zs, first, end, xs, ys):
+    # Output pixels of the focal offsets that the quintics cx, cy give at zs[first:end].
+    a0, a1, a2, a3, a4, a5 = cx[0], cx[1], cx[2], cx[3], cx[4], cx[5]
+    b0, b1, b2, b3, b4, b5 = cy[0], cy[1], cy[2], cy[3], cy[4], cy[5]
+    h00, h01, h02 = h[0, 0], h[0, 1], h[0, 2]
+    h10, h11, h12 = h[1, 0], h[1, 1], h[1, 2]
+    h20, h21, h22 = h[2, 0], h[2, 1], h[2, 2]
+    for k in range(np.uint64(first), np.uint64(end)):  # unsigned: spares the test for a negative index
+        z = zs[k]
+        u = multiply_add(multiply_add(multiply_add(a5, z, a4), z, a3), z, a2)
+        u = multiply_add(multiply_add(u, z, a1), z, a0)
+        v = multiply_add(multiply_add(multiply_add(b5, z, b4), z, b3), z, b2)
+        v = multiply_add(multiply_add(v, z, b1), z, b0)
+        t = multiply_add(h20, u, multiply_add(h21, v, h22))
+        r = 1.0 / t if t > 0.0 else np.nan
+        xs[k] = multiply_add(h00, u, multiply_add(h01, v, h02)) * r
+        ys[k] = multiply_add(h10, u, multiply_add(h11, v, h12)) * r
+
+
+@inner
+def _sample_cell(grid, axes, y, x, c):
+    # A projection that is not TAN: c becomes the quintic in x - ref of the samples' cell at x along
+    # the row y; NaN outside. Returns ref and the x at which the cell ends.
+    ny, nx = grid.shape
+    x0 = axes[0]
+    step = axes[1]
+    ty = (y - axes[2]) / axes[3]
+    cell = _node_cell(1.0 / step, -x0 / step, step, nx, x)
+    inside = 0.0 <= ty < ny - 1.0 and 0 <= cell < nx - 1
+    i = min(max(cell, 2), nx - 4)
+    j = grid_cell(max(min(ty, ny - 1.0), 0.0), ny)
+    ref = x0 + step * i
+    for a in range(6):
+        c[a] = 0.0
+    for k in range(6):
+        node = 0.0
+        for m in range(6):
+            node += quintic_weight(m, ty - j) * grid[j - 2 + m, i - 2 + k]
+        power = 1.0
+        for a in range(6):
+            c[a] += QUINTIC[a, k] * node * power
+            power /= step
+    if not inside:
+        c[0] = np.nan
+    return ref, _cell_end(-x0 / step, step, nx, cell)
+
+
+@kernel
+def _sampled_rows(crpix, grid_x, grid_y, grid_axes, h, j0, yoff, xoff, i0, n, out_x, out_y):
+    # A projection that is not TAN.
+    cells = np.empty((2, 6))
+    xs = np.empty(n)
+    zs = np.empty(n)
+    for k in range(n):
+        xs[k] = float(i0 + k) + xoff
+    for row in range(out_x.shape[0]):
+        y = float(j0 + row) + yoff
+        k = np.int64(0)
+        while k < n:
+            ref, limit = _sample_cell(grid_x, grid_axes, y, xs[k], cells[0])
+            ref, limit = _sample_cell(grid_y, grid_axes, y, xs[k], cells[1])
+            cells[0, 0] += ref - crpix[0]
+            cells[0, 1] += 1.0
+            cells[1, 0] += y - crpix[1]
+            e = _run_end(xs, k, 0.0, 0.0, limit)
+            for m in range(k, e):
+                zs[m] = xs[m] - ref
+            _project(h, cells[0], cells[1], zs, k, e, out_x[row], out_y[row])
+            k = e
+
+
+@kernel
+def _straight_rows(
+    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, j0, yoff, xoff, i0, n, out_x, out_y
+):
+    ref = sip_ref[0]
+    taylor = np.zeros((2, 6, 7))
+    by_shift = np.zeros((2, 7))
+    smooth = np.empty((2, 6))
+    quintics = np.empty((2, 6))
+    xs = np.empty(n)
+    zs = np.empty(n)
+    for k in range(n):
+        xs[k] = float(i0 + k) + xoff
+        zs[k] = xs[k] - ref
+    steps = np.empty(4)
+    for m in range(4):
+        steps[m] = 1.0 / axes[m, 0]  # of no table: never used
+    for row in range(out_x.shape[0]):
+        y = float(j0 + row) + yoff
+        for g in range(2):
+            _collapse(sip_b if g == 1 else sip_a, y - sip_ref[1], taylor[g])
+        taylor[0, 0, 1] += ref - crpix[0]
+        taylor[0, 0, 2] += 1.0
+        taylor[1, 0, 1] += y - crpix[1]
+        taylor[1, 1, 1] += 1.0
+        for g in range(2):
+            _derive(taylor[g])
+        k = np.int64(0)
+        while k < n:
+            # A cell of D2IM ...
+            s_p, s_q, s_end = _shift(d2im_x, axes[2], steps[2], y, xs[k])
+            d_p, d_q, d_end = _shift(d2im_y, axes[3], steps[3], y, xs[k])
+            last = _run_end(xs, k, 0.0, 0.0, min(s_end, d_end))
+            for g in range(2):
+                _compose(
+                    taylor[g], s_p + s_q * ref, s_q, d_p + d_q * ref, d_q, by_shift[0], by_shift[1], smooth[g]
+                )
+            while k < last:
+                # ... and in it the cells of NPOL.
+                limit = np.inf
+                for g in range(2):
+                    for i in range(6):
+                        quintics[g, i] = smooth[g, i]
+                    table = npol_y if g == 1 else npol_x
+                    if table.size > 0:
+                        end = _add_npol(
+                            table, axes[g], steps[g], xs[k], s_p, s_q, y, d_p, d_q, ref, quintics[g]
+                        )
+                        limit = min(limit, end)
+                e = min(last, _run_end(xs, k, s_p, s_q, limit))
+                if npol_x.size > 0:
+                    e = _same_row_end(axes[0], npol_x.shape[0], y, d_p, d_q, xs, k, e)
+                if npol_y.size > 0:
+                    e = _same_row_end(axes[1], npol_y.shape[0], y, d_p, d_q, xs, k, e)
+                # What is written beyond the run is overwritten by the next one.
+                end = min(k + (e - k + _STRIDE - 1) // _STRIDE * _STRIDE, n)
+                _project(h, quintics[0], quintics[1], zs, k, end, out_x[row], out_y[row])
+                k = e
+
+
+def _straight(wcs):
+    # Whether the chain along a row is a polynomial of the fifth degree from table node to table node.
+    if wcs.sip_a.shape[0] > 6 or wcs.table_axes[:, 0].max() > _SPARSE:
+        return False
+    return (wcs.d2im_x.size == 0 and wcs.d2im_y.size == 0) or wcs.d2im_limits[2] > 0.0
+
+
+def map_rows(wcs, h, j0, j1, yoff, xoff, i0, i1, out_x, out_y):
+    """Output pixels of a box of a chip.
+
+    Parameters
+    ----------
+    wcs : PackedWCS
+    h : (3, 3) float64
+        Homography from focal offsets to output pixels (`drizzlewb.distortion.homography`).
+    j0, j1 : int
+        Half-open range of j; the rows are ``y = j + yoff``.
+    yoff, xoff : float
+        The chip pixels are ``x = i + xoff``.
+    i0, i1 : int
+        Half-open range of i. Either range may leave the chip.
+    out_x, out_y : (>= j1 - j0, >= i1 - i0) float64, C-contiguous
+        Zero-based output pixels, written at ``[j - j0, i - i0]``; NaN behind the output's tangent
+        plane.
+
+    Notes
+    -----
+    The bits of each pixel are independent of the ranges.
+    """
+    n = i1 - i0
+    height = j1 - j0
+    if n <= 0 or height <= 0:
+        return
+    yoff = float(yoff)
+    xoff = float(xoff)
+    arrays = arrays_of(wcs)
+    if wcs.grid_x.size > 0:
+        _sampled_rows(wcs.crpix, *arrays[-3:], h, j0, yoff, xoff, i0, n, out_x[:height], out_y[:height])
+        return
+    if _straight(wcs):
+        _straight_rows(*arrays[:-3], h, j0, yoff, xoff, i0, n, out_x[:height], out_y[:height])
+        return
+    x = np.arange(i0, i1) + xoff
+    for row in range(height):
+        y = np.full(n, float(j0 + row) + yoff)
+        map_points(wcs, h, x, y, out_x[row, :n], out_y[row, :n])
+
+
+def map_row(wcs, h, y, xoff, i0, i1, out_x, out_y):
+    """Output pixels of a run of a chip's row: `map_rows` for a single row.
+
+    Parameters
+    ----------
+    wcs, h, xoff, i0, i1
+        As there.
+    y : float
+        Zero-based chip row; it may be fractional.
+    out_x, out_y : (>= i1 - i0,) float64
+        Zero-based output pixels, written at ``[i - i0]``.
+    """
+    map_rows(wcs, h, 0, 1, y, xoff, i0, i1, out_x.reshape(1, -1), out_y.reshape(1, -1))
