@@ -60,10 +60,10 @@ def distortion_of_field(exposure: Exposure) -> Figure:
         colour = (COLOURS["blue"], COLOURS["orange"])[number % 2]
         made = axes.quiver(*flat, *arrow, color=colour, angles="xy", width=0.003)
         axes.plot([], [], color=colour, label=f"chip {chip.chip}")
-    axes.quiverkey(made, 0.8, 1.04, longest, f"{longest:.2g} px", labelpos="E")
+    axes.quiverkey(made, 1.08, 0.78, longest, f"{longest:.2g} px", labelpos="N")
     axes.set(xlabel="x (px)", ylabel="y (px)", title=f"Distortion of {exposure.detector}")
     axes.set_aspect("equal")
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
