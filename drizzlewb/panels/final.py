@@ -108,7 +108,9 @@ class FinalPanel(Panel):
         left = [
             self.form,
             self.reference,
-            W.HBox([self.north, self.preview, self.live], layout=W.Layout(align_items="center", grid_gap="6px")),
+            W.HBox(
+                [self.north, self.preview, self.live], layout=W.Layout(align_items="center", grid_gap="6px")
+            ),
             W.HBox([self.run, self.stop], layout=W.Layout(grid_gap="6px")),
             W.HBox([self.write, self.folder, self.replace], layout=W.Layout(grid_gap="6px")),
             self.state,

@@ -270,7 +270,8 @@ def _product(product: Product | None, wanted: dict[str, Any], absent: dict[str, 
     if len(inputs) < 6:
         faults.append(f"It combines {len(inputs)} exposures; the filter has six.")
     names = {str(entry.get("wcsname", "")) for entry in _chips(product)}
-    if len(names) > 1:
+    # Of an accepted alignment the reference keeps its name in memory.
+    if len(names) > 1 and "alignment" not in (product.record.get("decisions") or {}):
         faults.append("Its exposures carry different WCS solutions: accept the alignment before you run it.")
     fractions = product.record.get("results", {}).get("crfraction", {})
     if fractions:
