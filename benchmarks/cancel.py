@@ -3,7 +3,7 @@
 Work of a session (the whole product, a preview, the alignment) is cancelled at random moments. Two times
 are told: until the session is as it was before, which is what its user sees, and until the worker thread
 rests, which is when the cores are free again. Each trial is a session of its own, with an empty cache.
-``python -m benchmarks.cancel [TRIALS]``; the seed is fixed.
+``python -m benchmarks.cancel [TRIALS [run|preview|align ...]]``; the seed is fixed.
 """
 
 import os
@@ -79,6 +79,8 @@ def measure(name: str, files: list[Path], trials: int, dice: random.Random) -> N
         one = trial(files, WORK[name], dice.uniform(0, whole))
         if one is not None:
             found.append(one)
+    if not found:
+        raise RuntimeError(f"every {name} had ended before it was cancelled")
     found.sort(key=lambda t: t[1])
     restored, rests = sorted(t[0] for t in found), [t[1] for t in found]
     print(
@@ -100,7 +102,7 @@ def main() -> None:
     files = exposures()
     print(f"{len(files)} full-size exposures; load of the machine {os.getloadavg()[0]:.1f}", flush=True)
     dice = random.Random(5)
-    for name in WORK:
+    for name in sys.argv[2:] or WORK:
         measure(name, files, trials, dice)
 
 

@@ -67,7 +67,7 @@ def pixfrac() -> None:
 
 
 def cr_threshold() -> None:
-    """Drag driz_cr_snr: the mask of a box of a chip, and a region of the product; the median is there already."""
+    """Drag driz_cr_snr: mask of a box of a chip, and a region of the product; the median is there already."""
     from drizzlewb.grid import Region
     from drizzlewb.reduction.looks import Pieces, preview_region
     from drizzlewb.views.frames import cutout_frame

@@ -51,6 +51,7 @@ astrodrizzle.AstroDrizzle(files, output=output, configobj="defaults", context=Tr
 def run(code: str, files: list[str], output: str, keywords: dict, cwd: Path) -> dict:
     """Wall, CPU and peak memory of one process."""
     environment = {**os.environ, "ASTROMETRY_STEP_CONTROL": "OFF", "MPLBACKEND": "Agg"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     launcher = (

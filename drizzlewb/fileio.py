@@ -98,13 +98,22 @@ def write_box(fd: int, values: np.ndarray, offset: int, row_bytes: int) -> None:
 
 
 @contextmanager
-def replaced_when_whole(path: Path) -> Iterator[Path]:
+def replaced_when_whole(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """A temporary path beside a file; it takes the file's name only if the block ends well.
 
     Links are resolved first, so that the file which a link points to is replaced and not the link.
+
+    Parameters
+    ----------
+    path : Path
+    shared : bool
+        Several threads or processes may replace the file at the same time: each writes a temporary file of
+        its own, and the last one wins. Otherwise its name is fixed, so that one left by a killed process
+        is written over.
     """
     target = Path(os.path.realpath(path))
-    part = target.with_name(target.name + ".part")
+    own = f".{os.getpid()}-{threading.get_ident()}" if shared else ""
+    part = target.with_name(f"{target.name}{own}.part")
     try:
         yield part
         with open(part, "rb") as stream:

@@ -58,6 +58,7 @@ class Workbench(W.VBox):
         self._watched = ("state", "status", "selection", "busy", "progress", "undo_name", "redo_name")
         self._classes = {p.title: p for p in panels}
         self.panels: dict[str, Panel] = {}
+        self._settling = False
         self.current = ""
         self.buttons = {
             title: W.Button(description=title, tooltip=p.help) for title, p in self._classes.items()
@@ -139,11 +140,15 @@ class Workbench(W.VBox):
     def _update(self) -> None:
         session = self.session
         names = list(session.state.names)
-        if list(self.product.options) != names:
-            self.product.options = names
         chosen = session.selection.product or (names[0] if names else None)
-        if self.product.value != chosen:
-            self.product.value = chosen
+        self._settling = True  # new options choose the first one for a moment
+        try:
+            if list(self.product.options) != names:
+                self.product.options = names
+            if self.product.value != chosen:
+                self.product.value = chosen
+        finally:
+            self._settling = False
         self.product.disabled = not names
         for button, name, word in (
             (self.undo, session.undo_name, "Undo"),
@@ -159,7 +164,7 @@ class Workbench(W.VBox):
         self._show_progress()
 
     def _choose(self, name: str | None) -> None:
-        if name and name != self.session.selection.product:
+        if name and not self._settling and name != self.session.selection.product:
             self.session.select(product=name)
 
     def _show_steps(self) -> None:

@@ -148,6 +148,7 @@ def test_decisions_stand_in_the_head(product, tmp_path, capsys):
         ('{"schema": 99, "parameters": {}}', "update drizzlewb"),
         ('{"kind": "drizzlewb record", "schema": 1}', "damaged"),
         ('{"kind": "drizzlewb record", "schema": 99}', "update drizzlewb"),
+        ('{"kind": "drizzlewb session", "schema": 1}', "Session.open"),
         ("import os", "not JSON"),
         ("[" * 100_000, "nested too deeply"),
     ],
@@ -155,6 +156,16 @@ def test_decisions_stand_in_the_head(product, tmp_path, capsys):
 def test_refused_sources(p_json, tmp_path, capsys, content, words):
     (tmp_path / "bad.json").write_text(content)
     assert words in refused(capsys, tmp_path, "bad.json", "--to", "drizzlepac")
+
+
+def test_two_gigabytes_are_refused_unread(p_json, tmp_path, capsys):
+    path = tmp_path / "large.json"
+    with path.open("wb") as stream:
+        stream.truncate(2 * 2**30)
+    assert main(["export", str(path), "--to", "json"]) == 2
+    assert "large.json has 2048 MB, more than the 64 MB allowed" in capsys.readouterr().err
+    with path.open("wb") as stream:
+        stream.truncate(0)
 
 
 def test_bad_arguments(p_json, tmp_path, tiny_set, capsys):

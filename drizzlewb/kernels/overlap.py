@@ -23,7 +23,7 @@ BATCH = 72  # drops done side by side; no power of two, for the cache
 # class for all that are larger.
 _SIDE = 3
 _LARGE = _SIDE * _SIDE
-_BLOCK = WINDOW + _SIDE * _SIDE  # rows of the scratch that belong to a class of small windows
+_ROWS = WINDOW + _SIDE * _SIDE  # rows of the scratch for a class of small windows
 
 
 @inner
@@ -130,80 +130,62 @@ def _add_windows(s, large_cols, at, m, tny, tnx, bit, num, den, ctx):
 
 
 @inner
-def _collect(
-    data,
-    weight,
-    column,
-    cx,
-    cy,
-    below,
-    above,
-    right,
-    step,
-    area,
-    first,
-    m,
-    s,
-    filled,
-    at,
-    ox0,
-    oy0,
-    tny,
-    tnx,
-):
+def _collect(data, weight, xs, ys, area, first, m, s, filled, at, ox0, oy0, tny, tnx):
     """Put the drops of a row, from its pixel `first` on, into the scratch until a class of it is full.
 
-    `data` and `weight` are the row, of which the lines of corners cx, cy (see `_square`) begin at
-    `column`. Returns the first pixel not seen, the number of drops in the scratch, and whether it is full.
+    `data` and `weight` are the row; xs, ys those of its corners, in order around the drop. Returns the
+    first pixel not seen, the number of drops in the scratch, and whether it is full.
     """
-    n = cx.shape[1] - step
-    for i in range(first, n):
-        w = np.float64(weight[column + i])
-        value = data[column + i] * area
-        if not (w > 0.0 and w < np.inf and abs(value) < np.inf):
+    xs_a, xs_b, xs_c, xs_d = xs
+    ys_a, ys_b, ys_c, ys_d = ys
+    n = data.size
+    for k in range(first, n):
+        i = np.uint64(k)  # unsigned: spares the test for a negative index
+        w = np.float64(weight[i])
+        value = data[i] * area
+        if not ((w > 0.0) & (w < np.inf) & (abs(value) < np.inf)):
             continue
-        xa, ya = cx[below, i], cy[below, i]
-        xb, yb = cx[below + right, i + step], cy[below + right, i + step]
-        xc, yc = cx[above + right, i + step], cy[above + right, i + step]
-        xd, yd = cx[above, i], cy[above, i]
+        xa, xb, xc, xd = xs_a[i], xs_b[i], xs_c[i], xs_d[i]
+        ya, yb, yc, yd = ys_a[i], ys_b[i], ys_c[i], ys_d[i]
         signed_area = 0.5 * ((xc - xa) * (yd - yb) - (xd - xb) * (yc - ya))
-        if not (abs(signed_area) > 0.0 and abs(signed_area) < 1e15):
+        if not ((abs(signed_area) > 0.0) & (abs(signed_area) < 1e15)):
             continue  # also where the map is not defined
         x_lo = np.floor(min(min(xa, xb), min(xc, xd)) + 0.5)
         x_hi = np.floor(max(max(xa, xb), max(xc, xd)) + 0.5)
         y_lo = np.floor(min(min(ya, yb), min(yc, yd)) + 0.5)
         y_hi = np.floor(max(max(ya, yb), max(yc, yd)) + 0.5)
-        if x_hi < ox0 or x_lo >= ox0 + tnx or y_hi < oy0 or y_lo >= oy0 + tny:
+        if (x_hi < ox0) | (x_lo >= ox0 + tnx) | (y_hi < oy0) | (y_lo >= oy0 + tny):
             continue
         rows = np.int64(y_hi - y_lo) + 1
         cols = np.int64(x_hi - x_lo) + 1
         of_class = (rows - 1) * _SIDE + cols - 1 if rows <= _SIDE and cols <= _SIDE else _LARGE
-        k = np.uint64(filled[of_class])
-        block = of_class * _BLOCK
+        n_before = filled[of_class]
+        column = np.uint64(n_before)
+        block = of_class * _ROWS
         x_edge = x_lo - 0.5
         y_edge = y_lo - 0.5
-        q = np.uint64(block)  # unsigned: spares the test for a negative index
-        s[q + np.uint64(CORNER_X), k] = xa - x_edge
-        s[q + np.uint64(CORNER_X + 1), k] = xb - x_edge
-        s[q + np.uint64(CORNER_X + 2), k] = xc - x_edge
-        s[q + np.uint64(CORNER_X + 3), k] = xd - x_edge
-        s[q + np.uint64(CORNER_Y), k] = ya - y_edge
-        s[q + np.uint64(CORNER_Y + 1), k] = yb - y_edge
-        s[q + np.uint64(CORNER_Y + 2), k] = yc - y_edge
-        s[q + np.uint64(CORNER_Y + 3), k] = yd - y_edge
-        s[q + np.uint64(AREA), k] = signed_area
-        s[q + np.uint64(WEIGHT), k] = w
-        s[q + np.uint64(VALUE), k] = value
+        q = np.uint64(block)
+        s[q + np.uint64(CORNER_X), column] = xa - x_edge
+        s[q + np.uint64(CORNER_X + 1), column] = xb - x_edge
+        s[q + np.uint64(CORNER_X + 2), column] = xc - x_edge
+        s[q + np.uint64(CORNER_X + 3), column] = xd - x_edge
+        s[q + np.uint64(CORNER_Y), column] = ya - y_edge
+        s[q + np.uint64(CORNER_Y + 1), column] = yb - y_edge
+        s[q + np.uint64(CORNER_Y + 2), column] = yc - y_edge
+        s[q + np.uint64(CORNER_Y + 3), column] = yd - y_edge
+        s[q + np.uint64(AREA), column] = signed_area
+        s[q + np.uint64(WEIGHT), column] = w
+        s[q + np.uint64(VALUE), column] = value
         at[0, m] = np.int64(y_lo) - oy0
         at[1, m] = np.int64(x_lo) - ox0
         at[2, m] = rows
         at[3, m] = cols
-        at[4, m] = k
+        at[4, m] = n_before
         at[5, m] = block
         m += 1
-        filled[of_class] += 1
-        if filled[of_class] == ROOM:
-            return i + 1, m, True
+        filled[of_class] = n_before + 1
+        if n_before + 1 == ROOM:
+            return k + 1, m, True
     return n, m, False
 
 
@@ -212,7 +194,7 @@ def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
     """Add all drops in the scratch; returns it, enlarged where large windows need it."""
     for of_class in range(_LARGE):
         if filled[of_class] > 0:
-            windows(s, of_class * _BLOCK, filled[of_class], of_class // _SIDE + 1, of_class % _SIDE + 1)
+            windows(s, of_class * _ROWS, filled[of_class], of_class // _SIDE + 1, of_class % _SIDE + 1)
             filled[of_class] = 0
     rows = np.int64(0)
     cols = np.int64(0)
@@ -222,18 +204,19 @@ def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
                 # one more, lest the largest among them is computed in another way than the others
                 rows = max(rows, at[2, k] + 1)
                 cols = max(cols, at[3, k] + 1)
-        s = _room(s, _LARGE * _BLOCK + WINDOW + rows * cols)
-        windows(s, _LARGE * _BLOCK, filled[_LARGE], rows, cols)
+        s = _room(s, _LARGE * _ROWS + WINDOW + rows * cols)
+        windows(s, _LARGE * _ROWS, filled[_LARGE], rows, cols)
         filled[_LARGE] = 0
     _add_windows(s, cols, at, m, tny, tnx, bit, num, den, ctx)
     return s
 
 
 @kernel
-def _square(data, weight, column, cx, cy, above, right, step, area, bit, ox0, oy0, tny, tnx, num, den, ctx):
-    """Add a block of rows. Pixel i of row r has its corners in row r, ``r + above`` of cx, cy, at i, and
-    `right` rows and `step` columns on."""
-    s = np.zeros((_LARGE * _BLOCK + WINDOW + 25, ROOM))
+def _square(
+    data, weight, column, cx, cy, above, right, step, area, s, bit, ox0, oy0, tny, tnx, num, den, ctx
+):
+    """Add a block of rows. Pixel i of row r, from `column` of the box on, has its corners in row r and
+    ``r + above`` of cx, cy, at i, and `right` rows and `step` columns on."""
     filled = np.zeros(_LARGE + 1, np.int64)
     at = np.empty((6, (_LARGE + 1) * ROOM), np.int64)
     # of one type from the start: a literal zero compiles everything twice
@@ -241,12 +224,14 @@ def _square(data, weight, column, cx, cy, above, right, step, area, bit, ox0, oy
     ny = data.shape[0]
     n = cx.shape[1] - step
     for r in range(ny):
+        q = r + above
+        xs = cx[r], cx[r + right, step:], cx[q + right, step:], cx[q]
+        ys = cy[r], cy[r + right, step:], cy[q + right, step:], cy[q]
+        row = data[r, column : column + n]
+        row_weight = weight[r, column : column + n]
         i = np.int64(0)
         while i < n or (r == ny - 1 and m > 0):
-            i, m, full = _collect(
-                data[r], weight[r], column, cx, cy, r, r + above, right, step, area,
-                i, m, s, filled, at, ox0, oy0, tny, tnx,
-            )  # fmt: skip
+            i, m, full = _collect(row, row_weight, xs, ys, area, i, m, s, filled, at, ox0, oy0, tny, tnx)
             if full or (r == ny - 1 and i == n):
                 s = _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx)
                 m = np.int64(0)
@@ -257,6 +242,7 @@ def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, 
     half = 0.5 * pixfrac
     tile = (ox0, oy0, *num.shape)
     flat = num.reshape(-1), den.reshape(-1), ctx.reshape(-1)
+    scratch = np.zeros((_LARGE * _ROWS + WINDOW + 25, ROOM))
     for j0, j1, a, b in blocks(wcs, h, x0, y0, data.shape, pixfrac, 2.0 + 1.0 / scale, tile):
         height = j1 - j0
         if pixfrac == 1.0:
@@ -273,8 +259,8 @@ def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, 
             map_rows(wcs, h, y0 + j0, y0 + j0 + count, dy, dx, x0 + a, x0 + b + step, out[0], out[1])
             first += count
         _square(
-            data[j0:j1], weight[j0:j1], a, lines[0], lines[1], above, right, step, scale * scale, bit,
-            *tile, *flat,
+            data[j0:j1], weight[j0:j1], a, lines[0], lines[1], above, right, step, scale * scale, scratch,
+            bit, *tile, *flat,
         )  # fmt: skip
 
 

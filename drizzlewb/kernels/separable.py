@@ -68,12 +68,18 @@ def _turbo(data, weight, column, mx, my, area, radius, q, bit, ox0, oy0, tny, tn
     bottom = oy0 - 1.0 - radius
     top = oy0 + tny + radius
     plain = bit == np.uint32(0)
+    n = mx.shape[1]
     for r in range(data.shape[0]):
-        for i in range(mx.shape[1]):
-            w = np.float64(weight[r, column + i])
-            value = data[r, column + i] * area
-            x = mx[r, i]
-            y = my[r, i]
+        row = data[r, column : column + n]
+        row_weight = weight[r, column : column + n]
+        xs = mx[r]
+        ys = my[r]
+        for k in range(n):
+            i = np.uint64(k)  # unsigned: spares the test for a negative index
+            w = np.float64(row_weight[i])
+            value = row[i] * area
+            x = xs[i]
+            y = ys[i]
             # false, too, for NaN, and where the map is not defined
             if not (
                 (w > 0.0) & (w < np.inf) & (abs(value) < np.inf)
@@ -219,17 +225,18 @@ def _add_batch(
 
 
 @inner
-def _collect(data, weight, column, mx, my, area, first, m, s, radius, ox0, oy0, tny, tnx):
+def _collect(data, weight, mx, my, area, first, m, s, radius, ox0, oy0, tny, tnx):
     """Put the drops of a row, from its pixel `first` on, into the scratch until that is full.
 
-    `data` and `weight` are the row; mx, my its mapped pixels from `column` on. Returns the first pixel
-    not seen and the number of drops in the scratch.
+    `data` and `weight` are the row; mx, my its mapped pixels. Returns the first pixel not seen and the
+    number of drops in the scratch.
     """
-    for i in range(first, mx.size):
+    for k in range(first, mx.size):
         if m == BATCH:
-            return i, m
-        w = np.float64(weight[column + i])
-        value = data[column + i] * area
+            return k, m
+        i = np.uint64(k)  # unsigned: spares the test for a negative index
+        w = np.float64(weight[i])
+        value = data[i] * area
         x = mx[i]
         y = my[i]
         # false, too, for NaN, and where the map is not defined
@@ -281,11 +288,11 @@ def _separable(
     for c in range(steps.size):
         steps[c] = np.exp(-efac * (2 * c + 1))
     for j in range(ny):
+        row = data[j, column : column + mx.shape[1]]
+        row_weight = weight[j, column : column + mx.shape[1]]
         i = np.int64(0)
         while i < mx.shape[1] or (j == ny - 1 and m > 0):
-            i, m = _collect(
-                data[j], weight[j], column, mx[j], my[j], area, i, m, s, radius, ox0, oy0, tny, tnx
-            )
+            i, m = _collect(row, row_weight, mx[j], my[j], area, i, m, s, radius, ox0, oy0, tny, tnx)
             if m == BATCH or (j == ny - 1 and i == mx.shape[1]):
                 _add_batch(
                     s, m, kernel_id, radius, side, q, efac, steps, per_step, table, bit,

@@ -260,7 +260,8 @@ class Panel(W.VBox):
             self._due = True
 
     def _update(self) -> None:
-        with self._updating:
+        # The session's lock first, always: its workers hold it when they call observers.
+        with self.session.lock, self._updating:
             try:
                 self.update()
                 self._show_python()

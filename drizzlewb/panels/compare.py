@@ -81,7 +81,7 @@ class ComparePanel(Panel):
             layout=W.Layout(flex="0 0 250px", min_width="0"),
         )
         right = W.VBox([self._empty, self.view], layout=W.Layout(flex="1 1 560px", min_width="0"))
-        return W.HBox([left, right], layout=W.Layout(flex_flow="row wrap", width="100%", gap="16px"))
+        return W.HBox([left, right], layout=W.Layout(flex_flow="row wrap", width="100%", grid_gap="16px"))
 
     def update(self) -> None:
         """Offer what the session has."""

@@ -48,6 +48,8 @@ class CosmicRaysPanel(Panel):
         """Make the widgets."""
         self._asked: Any = None
         self._place: Any = None
+        self._asked_region: Any = None
+        self._cutout: Any = None
         self._handle: Handle | None = None
         self._quiet = False
 
@@ -125,7 +127,7 @@ class CosmicRaysPanel(Panel):
                 W.VBox([choose, self.view, self.told, self.drawn]),
                 W.VBox([self.show_region, self.region_told, self.region]),
             ],
-            layout=W.Layout(flex_flow="row wrap", gap="14px"),
+            layout=W.Layout(flex_flow="row wrap", grid_gap="14px"),
         )
         counts = W.VBox(
             [
@@ -138,7 +140,7 @@ class CosmicRaysPanel(Panel):
             ]
         )
         self._cores_box = W.VBox([W.HTML("<b>Star cores</b>"), self.cores_told])
-        low = W.HBox([counts, self._cores_box], layout=W.Layout(flex_flow="row wrap", gap="14px"))
+        low = W.HBox([counts, self._cores_box], layout=W.Layout(flex_flow="row wrap", grid_gap="14px"))
         folded = W.Accordion([self.pixel], titles=("Why this pixel?",), selected_index=None)
         self._fold = folded
         left = [self.switch, self.snr, self.scale, self.form, self.median, self.masks, self.cores]
@@ -302,6 +304,8 @@ class CosmicRaysPanel(Panel):
         if masked is self.view.masked:
             return
         self.view.show_masked(masked)
+        if handle is not self._handle:
+            return  # the slider has moved on
         meter = star_cores([count_cores(masked)])
         kind = {"fail": "✕ ", "good": "✓ "}.get(meter.verdict, "")
         self.told.value = (
@@ -379,7 +383,10 @@ class CosmicRaysPanel(Panel):
             )
             return
         self.region.layout.display = ""
-        if not shown.fresh:
+        # Once for the same pixels: a second request would supersede the first, for ever.
+        wanted = (self.session.derived.product(self.product).pixels, shown.cutout.region)
+        if not shown.fresh and wanted != self._asked_region:
+            self._asked_region = wanted
             self.session.preview(self.product, region=shown.cutout.region)
         words = "" if shown.fresh else "being made again; "
         self.region_told.value = f'<span class="dwb-soft">{words}click a pixel to ask why it is so</span>'
@@ -387,7 +394,7 @@ class CosmicRaysPanel(Panel):
         frame = cutout_frame(shown.cutout, name=f"{self.product}, this region")
         if held is None or held.region != frame.region:
             self.region.show(frame)
-        elif getattr(self, "_cutout", None) is not shown.cutout:
+        elif self._cutout is not shown.cutout:
             self.region.show(frame, keep_view=True)
         self._cutout = shown.cutout
 
@@ -395,6 +402,16 @@ class CosmicRaysPanel(Panel):
         self._fold.selected_index = 0
         self.session.select(product=self.product, pixel=(round(x), round(y)))
         self.ran(f"session.why({self.product_code()}, {round(x)}, {round(y)})")
+
+    @property
+    def visible(self) -> bool:
+        """Whether the panel is looked at; what it embeds follows."""
+        return self._visible
+
+    @visible.setter
+    def visible(self, value: bool) -> None:
+        Panel.visible.fset(self, value)  # type: ignore[attr-defined]
+        self.pixel.visible = value
 
     def close(self) -> None:
         """Stop watching the session, and blinking."""

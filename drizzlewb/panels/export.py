@@ -76,10 +76,10 @@ class ExportPanel(Panel):
             self._session_box(),
         ]
         left = W.VBox(self._parameter_box(), layout=W.Layout(flex="1 1 480px", min_width="0"))
-        side = W.VBox(right, layout=W.Layout(flex="0 1 380px", min_width="280px", gap="12px"))
+        side = W.VBox(right, layout=W.Layout(flex="0 1 380px", min_width="280px", grid_gap="12px"))
         self.grade_table = W.HTML(layout=W.Layout(width="100%"))
         self.grade_table.add_class("dwb-scroll")
-        top = W.HBox([left, side], layout=W.Layout(flex_flow="row wrap", width="100%", gap="16px"))
+        top = W.HBox([left, side], layout=W.Layout(flex_flow="row wrap", width="100%", grid_gap="16px"))
         return W.VBox([top, self.grade_table], layout=W.Layout(width="100%"))
 
     # ---------------------------------------------------------------- parameters

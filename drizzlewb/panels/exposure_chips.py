@@ -47,9 +47,9 @@ class ChipPage(W.HBox):
         )
         self.flags.observe(lambda change: self._tint(change["new"]), "value")
         help_ = help_line(
-            "Choose flags to tint their pixels red in the image (Ctrl or Shift for several). A pixel can carry "
-            "several flags. The bits that are usually taken as good are set by final_bits: without 256 the "
-            "cores of saturated stars become holes."
+            "Choose flags to tint their pixels red in the image (Ctrl or Shift for several). A pixel can "
+            "carry several flags. The bits that are usually taken as good are set by final_bits: without 256 "
+            "the cores of saturated stars become holes."
         )
         right = W.VBox([self.chip, self.told, self.flags, help_], layout=W.Layout(flex="1 1 340px"))
         super().__init__(

@@ -9,7 +9,7 @@ import ipywidgets as W
 from drizzlewb.errors import DataError
 from drizzlewb.panels.base import Panel
 from drizzlewb.products import samp
-from drizzlewb.session.regions import KINDS, masks_from_ds9, region_lines, write_ds9
+from drizzlewb.session.regions import KINDS, region_lines
 from drizzlewb.views.style import escape
 from drizzlewb.views.tables import help_line
 
@@ -46,12 +46,12 @@ class RegionsPage(W.VBox):
         self.path = W.Text(value="regions.reg", description="File", layout=W.Layout(width="360px"))
         self.replace = W.Checkbox(description="may replace it", indent=False, layout=W.Layout(width="auto"))
         self.write = panel.action(
-            "Write regions", self._write, lambda: f"write_ds9(session, {self._arguments()})",
+            "Write regions", self._write, lambda: f"session.write_regions({self._arguments()})",
             tooltip="a DS9 region file on the sky (ICRS)",
         )  # fmt: skip
         self.read = panel.action(
             "Read masks", self._read,
-            lambda: f"masks_from_ds9(session, {self._looked_at()!r}, {self.path.value!r})",
+            lambda: f"session.read_masks({self._looked_at()!r}, {self.path.value!r})",
             tooltip="circles, ellipses, boxes and polygons become masks (DQ 16384) of the exposure looked at",
         )  # fmt: skip
         self.send = panel.action("Send to DS9", self._send, "send_to_ds9(regions=path)")
@@ -63,8 +63,8 @@ class RegionsPage(W.VBox):
         self.look_again.on_click(lambda _: self.look_for_hub())
         self.told = W.HTML()
         help_ = help_line(
-            "In DS9 draw over a satellite trail or a ghost, save as fk5, and read the file here: its areas are "
-            "masked in the exposure looked at. Undo takes them back."
+            "In DS9 draw over a satellite trail or a ghost, save as fk5, and read the file here: its areas "
+            "are masked in the exposure looked at. Undo takes them back."
         )
         wrap = W.Layout(flex_flow="row wrap", grid_gap="12px")
         super().__init__(
@@ -113,15 +113,15 @@ class RegionsPage(W.VBox):
         return Path(text).expanduser()
 
     def _write(self) -> None:
-        path = write_ds9(
-            self._panel.session, self._path(), self._panel.product, kinds=self._chosen(),
+        path = self._panel.session.write_regions(
+            self._path(), self._panel.product, kinds=self._chosen(),
             replace=bool(self.replace.value),
         )  # fmt: skip
         number = len(region_lines(self._panel.session, self._panel.product, self._chosen()))
         self._panel.messages.say(f"{path} holds {number} regions.", "good")
 
     def _read(self) -> None:
-        masks = masks_from_ds9(self._panel.session, self._looked_at(), self._path())
+        masks = self._panel.session.read_masks(self._looked_at(), self._path())
         number = f"{len(masks)} mask{'s' if len(masks) != 1 else ''}"
         self._panel.messages.say(f"{number} drawn on {self._looked_at()}.", "good")
 

@@ -1,6 +1,6 @@
 """The table of exposures: ticked by the user, one of them looked at."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets as W
 
@@ -53,13 +53,15 @@ class ExposureTable(W.VBox):
         self._rows = W.VBox(layout=W.Layout(max_height="290px", overflow="auto", width="100%"))
         super().__init__([head, self._rows], layout=W.Layout(width="100%"))
 
-    def show(self, exposures: Sequence[Exposure], products: dict[str, Sequence[str]], looked_at: str) -> None:
+    def show(
+        self, exposures: Sequence[Exposure], products: Mapping[str, Sequence[str]], looked_at: str
+    ) -> None:
         """Show these exposures.
 
         Parameters
         ----------
         exposures : sequence of Exposure
-        products : dict
+        products : mapping
             Root name to the names of the products that it belongs to.
         looked_at : str
             Root name whose button is marked.

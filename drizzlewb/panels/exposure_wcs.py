@@ -10,13 +10,12 @@ import numpy as np
 from drizzlewb.errors import DrizzlewbError
 from drizzlewb.panels.base import Panel
 from drizzlewb.panels.confirm import Confirm
-from drizzlewb.products.updatewcs import update_wcs, updatewcs_outlook
 from drizzlewb.session import Session
 from drizzlewb.session.work import Handle, Worker
 from drizzlewb.views.style import escape
 from drizzlewb.views.tables import help_line, html_table
 
-__all__ = ["DistortionPage", "WCSPage", "update_distortion"]
+__all__ = ["DistortionPage", "WCSPage"]
 
 
 class WCSPage(W.VBox):
@@ -215,21 +214,23 @@ class DistortionPage(W.VBox):
             layout=W.Layout(width="auto"),
         )
         for widget in (self.folder, self.replace):
-            widget.observe(lambda _: self.update.disarm(), "value")
+            widget.observe(lambda _: self._disarm(), "value")
         self.look = panel.action(
-            "What would change", self._look, "drizzlewb.products.updatewcs.updatewcs_outlook(file, folder)"
+            "What would change",
+            self._look,
+            lambda: f"session.distortion_outlook({self._folder()!r}, {list(self._ticked())!r})",
         )
-        self.update = Confirm(
+        self.renew = Confirm(
             panel, "Update distortion", self._update, self._code, self._ask,
             tooltip="make the WCS anew from IDCTAB, NPOLFILE and D2IMFILE (stwcs updatewcs)",
         )  # fmt: skip
         self.table = W.HTML()
         help_ = help_line(
-            "Files from the archive come with their distortion. Do this only if files have different IDCTABs, "
-            "or none. It needs the reference files that the headers name, from hst-crds.stsci.edu. A solution "
-            "fitted to Gaia is left alone unless you say otherwise: it is usually the better one."
+            "Files from the archive come with their distortion. Do this only if files have different "
+            "IDCTABs, or none. It needs the reference files that the headers name, from hst-crds.stsci.edu. "
+            "A solution fitted to Gaia is left alone unless you say otherwise: it is usually the better one."
         )
-        buttons = W.HBox([self.look, self.update], layout=W.Layout(grid_gap="8px"))
+        buttons = W.HBox([self.look, self.renew], layout=W.Layout(grid_gap="8px"))
         super().__init__(
             [self.folder, self.replace, buttons, self.table, help_], layout=W.Layout(width="100%")
         )
@@ -238,22 +239,20 @@ class DistortionPage(W.VBox):
         """Bring the buttons up to date."""
         none = "" if self._ticked() else "tick the exposures that are meant"
         self.look.disable(none)
-        self.update.disable(none)
+        self.renew.disable(none)
 
-    def _paths(self) -> list[str]:
-        session = self._panel.session
-        return [session.derived.exposure(name).path for name in self._ticked()]
+    def _disarm(self) -> None:
+        self.renew.disarm()
+
+    def _folder(self) -> str:
+        return self.folder.value.strip()
 
     def _code(self) -> str:
-        return (
-            f"session.update_distortion({list(self._ticked())!r}, {self.folder.value!r}, "
-            f"replace_fit={self.replace.value})"
-        )
+        more = ", replace_fit=True" if self.replace.value else ""
+        return f"session.update_distortion({self._folder()!r}, {list(self._ticked())!r}{more})"
 
     def _look(self) -> list[Any]:
-        plans = [
-            updatewcs_outlook(path, Path(self.folder.value.strip()).expanduser()) for path in self._paths()
-        ]
+        plans = self._panel.session.distortion_outlook(Path(self._folder()).expanduser(), self._ticked())
         kept = [p.fitted and not self.replace.value for p in plans]
         self.table.value = html_table(
             ("file", "WCS now", "WCS then", "reference files missing", "what happens"),
@@ -279,25 +278,11 @@ class DistortionPage(W.VBox):
         )
 
     def _update(self) -> None:
-        names, folder = list(self._ticked()), str(Path(self.folder.value.strip()).expanduser())
-        session, replace_fit = self._panel.session, bool(self.replace.value)
+        session, names, folder = self._panel.session, list(self._ticked()), Path(self._folder()).expanduser()
+        replace_fit = bool(self.replace.value)
         self._in_background(
-            lambda: update_distortion(session, names, folder, replace_fit=replace_fit), self._code()
+            lambda: session.update_distortion(folder, names, replace_fit=replace_fit), self._code()
         )
-
-
-def update_distortion(
-    session: Session, names: Sequence[str], folder: str, *, replace_fit: bool = False
-) -> list[Any]:
-    """Update the distortion of exposures of a session, by its own method where it has one."""
-    own = getattr(session, "update_distortion", None)
-    if own is not None:
-        return own(names, folder, replace_fit=replace_fit)
-    paths = [session.derived.exposure(name).path for name in names]
-    try:
-        return update_wcs(paths, folder, replace_fit=replace_fit)
-    finally:
-        session.reload()
 
 
 def _number(value: float) -> str:

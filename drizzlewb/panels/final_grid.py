@@ -32,14 +32,14 @@ class GridPage(W.VBox):
         self.told = W.HTML()
         self.footprints = figures.figure(
             "Exposures and output grid", "east (arcsec)", "north (arcsec)",
-            width_px=420, height_px=400, square=True,
+            width_px=330, height_px=330, square=True,
         )  # fmt: skip
         self.footprints.axes[0].scale.reverse = True
         self.chips = figures.lines(self.footprints, colour=COLOURS["sky"], width=1.0)
         self.grid = figures.lines(self.footprints, colour=COLOURS["red"], width=2.0)
         self.region = figures.lines(self.footprints, colour=COLOURS["purple"], width=1.5, dashed=True)
         self.y_axis = figures.lines(self.footprints, colour=COLOURS["orange"], width=2.0)
-        self.drop = DropFigure(340)
+        self.drop = DropFigure(280)
         signs = legend(
             ("━", COLOURS["sky"], "chips"),
             ("━", COLOURS["red"], "output image"),
@@ -50,7 +50,7 @@ class GridPage(W.VBox):
             '<span class="dwb-help">Each input pixel is shrunk by pixfrac to a drop, which rains down on the '
             "output pixels. Small drops keep the image sharp and its noise less correlated; too small ones "
             "leave pixels dry.</span>",
-            layout=W.Layout(max_width="340px"),
+            layout=W.Layout(max_width="280px"),
         )
         super().__init__(
             [

@@ -34,7 +34,7 @@ class SamplingPage(W.VBox):
     def __init__(self, buttons: list[W.Widget]) -> None:
         self.told = W.HTML()
         self.curve = figures.figure(
-            "Evenness of the weight at this scale", "pixfrac", "WHT rms/median", width_px=430, height_px=270
+            "Evenness of the weight at this scale", "pixfrac", "WHT rms/median", width_px=600, height_px=260
         )
         self.predicted = figures.lines(self.curve, colour=COLOURS["blue"])
         self.measured = figures.points(self.curve, colour=COLOURS["orange"], size=48)
@@ -42,18 +42,20 @@ class SamplingPage(W.VBox):
         self.knee = figures.points(self.curve, colour=COLOURS["green"], marker="diamond", size=90)
         self.now = figures.lines(self.curve, colour=COLOURS["red"], width=1.5)
         self.width = figures.figure(
-            "Width of stars, measured", "pixfrac", "FWHM (arcsec)", width_px=330, height_px=240
+            "Width of stars, measured", "pixfrac", "FWHM (arcsec)", width_px=300, height_px=230
         )
         self.widths = figures.points(self.width, colour=COLOURS["orange"], size=48)
         self.noise = figures.figure(
-            "R from half stacks", "pixfrac", "R = area noise / pixel noise", width_px=330, height_px=240
+            "R from half stacks", "pixfrac", "R = area noise / pixel noise", width_px=300, height_px=230
         )
         self.theory = figures.lines(self.noise, colour=COLOURS["blue"])
         self.factors = figures.points(self.noise, colour=COLOURS["orange"], size=48)
         self.maps: dict[str, tuple[Any, Any]] = {}
         boxes = []
         for name, title, _ in _MAPS:
-            fig = figures.figure(title, "pixfrac", "scale (arcsec)", width_px=300, height_px=240)
+            fig = figures.figure(
+                title, "pixfrac", "scale (arcsec)", width_px=203, height_px=215, ticks=(3, 5)
+            )
             mark = figures.heat_map(fig, np.zeros((2, 2)), [0.1, 1.0], [0.03, 0.05], ("#f7f7f7", "#0072B2"))
             here = figures.points(fig, colour=COLOURS["red"], marker="cross", size=90)
             self.maps[name] = (mark, here)
@@ -71,13 +73,14 @@ class SamplingPage(W.VBox):
             "2 %, R up to 3); the cross is the present choice. There is no single metric: look at evenness, "
             "holes, width and noise together.</span>"
         )
+        self.charts = W.VBox([scale, W.HBox(boxes, layout=W.Layout(flex_flow="row wrap"))])
+        self.charts.layout.display = "none"
         super().__init__(
             [
                 W.HBox(buttons, layout=W.Layout(flex_flow="row wrap", grid_gap="6px")),
                 self.told, signs,
                 W.HBox([self.curve, self.width, self.noise], layout=W.Layout(flex_flow="row wrap")),
-                scale,
-                W.HBox(boxes, layout=W.Layout(flex_flow="row wrap")),
+                self.charts,
                 self.table,
             ]
         )  # fmt: skip
@@ -103,6 +106,7 @@ class SamplingPage(W.VBox):
             )
             _set(self.predicted, [], [])
             _set(self.knee, [], [])
+            self.charts.layout.display = "none"
         else:
             self._show_prediction(sampling, scale_arcsec, pixfrac)
         self._show_sweep(sweep or [], ratio)
@@ -126,6 +130,7 @@ class SamplingPage(W.VBox):
             f"<span>{escape(advice(sampling, scale_arcsec, pixfrac))}</span> "
             f'<span class="dwb-soft">{escape(basis)}</span>'
         )
+        self.charts.layout.display = ""
         for name, _, top in _MAPS:
             mark, here = self.maps[name]
             values = np.nan_to_num(np.asarray(getattr(sampling, name)), posinf=top)

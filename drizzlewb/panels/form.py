@@ -69,7 +69,8 @@ class Field(W.VBox):
             layout=W.Layout(width="136px", flex="0 0 auto"),
         )
         label.add_class("dwb-name")
-        unit = parameter.unit if parameter.unit not in ("", "1") else ""
+        # A slider needs the room; its tooltip names the unit.
+        unit = parameter.unit if parameter.unit not in ("", "1") and slider is None else ""
         self.unit = W.Label(value=unit, layout=W.Layout(width="auto", max_width="90px"))
         self.unit.add_class("dwb-soft")
         self.reset = W.Button(
@@ -97,7 +98,8 @@ class Field(W.VBox):
 
     def _tip(self) -> str:
         p = self.parameter
-        return f"{p.meaning}\n{p.allowed}\ndefault: {self._shown_default()}"
+        unit = f" ({p.unit})" if p.unit not in ("", "1") else ""
+        return f"{p.meaning}{unit}\n{p.allowed}\ndefault: {self._shown_default()}"
 
     def _shown_default(self) -> str:
         return text_of(self.parameter, self.default) or "empty (None)"

@@ -68,7 +68,7 @@ class PixelPanel(Panel):
                 W.VBox([W.HTML('<span class="dwb-soft">Open the surroundings of a row:</span>'), self.rows]),
                 self.cutout,
             ],
-            layout=W.Layout(flex_flow="row wrap", gap="12px", display="none"),
+            layout=W.Layout(flex_flow="row wrap", grid_gap="12px", display="none"),
         )
         fields = W.HBox(
             [self.x, self.y, self.sky, self.go],

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import ipywidgets as W
 
+from drizzlewb.errors import DataError
 from drizzlewb.panels.base import Panel
 from drizzlewb.parameters.mdriztab import mdriztab_presets
 from drizzlewb.parameters.presets import Preset
@@ -25,7 +26,7 @@ class StartingParameters(W.VBox):
         self._panel = panel
         self._rows: dict[str, Preset] = {}
         self._known: dict[str, Preset] = {}
-        self._table_path = ""
+        self._table_path = self._suited = ""
         self._shown: object = None
         self.path = W.Text(
             description="MDRIZTAB",
@@ -86,14 +87,11 @@ class StartingParameters(W.VBox):
         self._rows = {p.name: p for p in presets}
         self._shown = None
         self.show()
-        number = len(plan.members)
-        fitting = [
-            p.name
-            for p in presets
-            if p.exposures[0] <= number <= p.exposures[1] and _suits(p.name, first.filters)
-        ]
-        if fitting:
-            self.choice.value = fitting[0]
+        try:
+            self._suited = session.presets(product, mdriztab=path)[-1].name
+            self.choice.value = self._suited
+        except DataError:
+            self._suited = ""  # no row for this filter and number; all rows can be chosen
         told = f"{path.name} holds {len(presets)} rows; choose one below to see what it would change."
         if left_out:
             told += f" Columns that are no parameters today: {', '.join(left_out)}."
@@ -118,6 +116,9 @@ class StartingParameters(W.VBox):
         if preset is None:
             return ""
         product = self._panel.product_code()
+        if preset.name == self._suited:
+            rows = f"session.presets({product}, mdriztab={self._table_path!r})"
+            return f"session.use_preset({rows}[-1], {product})"
         if preset.name in self._rows:
             number = list(self._rows).index(preset.name)
             return f"session.use_preset(mdriztab_presets({self._table_path!r})[0][{number}], {product})"
@@ -127,11 +128,6 @@ class StartingParameters(W.VBox):
         preset = self._chosen()
         if preset is not None:
             self._panel.session.use_preset(preset, self._panel.product)
-
-
-def _suits(name: str, filters: str) -> bool:
-    wanted = name.split(", ")[1].upper() if ", " in name else ""
-    return wanted in ("ANY", "") or any(wanted == f.strip().upper() for f in filters.split(";"))
 
 
 def _shown(value: object) -> str:

@@ -19,6 +19,7 @@ from drizzlewb.parameters.tweakreg import AlignParameters
 KEYS = ("tweakreg", "imagefindcfg", "refimagefindcfg", "astrodrizzle", "drizzlewb")
 SCHEMA = 1
 KIND = "drizzlewb parameters"
+SESSION_KIND = "drizzlewb session"
 DEFAULTS = "DrizzlePac 3.11.0"
 MAX_BYTES = 64 * 2**20
 """A record of thousands of exposures stays far below."""
@@ -253,6 +254,11 @@ def from_json(text: str | bytes) -> ParameterSet:
         Not JSON, too large, too deep, doubled keys, a schema of the future, or a faulty parameter.
     """
     document = parse_json(text)
+    if document.get("kind") == SESSION_KIND:
+        msg = (
+            "this is a session, which may hold many products: open it (drizzlewb.Session.open) and export one"
+        )
+        raise ParameterError(msg)
     if "parameters" not in document:
         return from_dict(document)
     schema = document.get("schema", SCHEMA)

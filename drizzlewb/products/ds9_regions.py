@@ -191,7 +191,6 @@ def _drawn(region: DS9Region, exposure: Exposure, extver: int, name: str) -> Dra
             f"{exposure.rootname} has {known}. Or save the regions as fk5."
         )
         raise DataError(msg)
-    place = {"frame": "pixel" if image else "sky", "extver": extver if image else 0}
     centre = np.array(region.numbers[:2])
     if region.shape == "polygon":
         points = np.reshape(region.numbers, (-1, 2))
@@ -211,7 +210,8 @@ def _drawn(region: DS9Region, exposure: Exposure, extver: int, name: str) -> Dra
         "circle" if region.shape == "circle" else "polygon",
         tuple((float(x), float(y)) for x, y in points),
         size,
-        **place,
+        "pixel" if image else "sky",
+        extver if image else 0,
     )
 
 

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 # px; larger tiles gain nothing. No multiple of 512: rows of float64 that lie a multiple of 4096 bytes apart
 # compete for the same lines of the processor's cache.
 LARGEST_SIDE = 1000
+PRODUCT_SIDE = 1400  # larger: whole rows of the chips are read for each tile
 SMALLEST_SIDE = 128
 CRMASK_SIDE = 1024
 LEAST_ROWS = 64  # of a region that are worth a thread of their own
@@ -232,13 +233,13 @@ class Reduction:
         self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder
 
-    def _side(self, per_pixel: int) -> int:
+    def _side(self, per_pixel: int, largest: int = LARGEST_SIDE) -> int:
         """Tile side from the memory budget: budget / (bytes per pixel × tiles in flight)."""
         area = self.parameters.extra.memory_budget_mb * 1e6 / (per_pixel * self.threads)
         side = int(np.sqrt(area)) // 8 * 8
         if side % 512 == 0:
             side -= 8
-        return int(np.clip(side, SMALLEST_SIDE, LARGEST_SIDE))
+        return int(np.clip(side, SMALLEST_SIDE, largest))
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
@@ -408,7 +409,7 @@ class Reduction:
     def product_tiles(self, unit_factor: float = 1.0) -> Iterable[Tile]:
         """All tiles of the product, in order of completion; masks must have been made."""
         planes = 1 + (len(self._on_final) - 1) // 32
-        side = self._side(per_pixel=100 + 4 * planes)
+        side = self._side(100 + 4 * planes, PRODUCT_SIDE)
         tiles = list(tiles_of(self.final_grid.shape, side))
         made = map_unordered(
             lambda region: self._product_tile(region, unit_factor), tiles, self.cancel, self.threads

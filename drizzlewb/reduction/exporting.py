@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from drizzlewb.errors import DataError, DrizzlewbError, ParameterError
 from drizzlewb.fileio import replaced_when_whole
 from drizzlewb.parameters import AlignParameters, ReduceParameters
-from drizzlewb.parameters.exchange import parse_json, read_parameters, to_json
+from drizzlewb.parameters.exchange import MAX_BYTES, parse_json, read_parameters, to_json
 from drizzlewb.parameters.scripts import drizzlepac_script, drizzlewb_script
 from drizzlewb.parameters.teal import to_cfg
 from drizzlewb.products.drc import record_parameters, refuse_existing
@@ -115,7 +115,7 @@ def _is_record(path: Path) -> bool:
     if path.suffix.lower() != ".json":
         return False
     try:
-        return parse_json(path.read_bytes()).get("kind") == KIND
+        return path.stat().st_size <= MAX_BYTES and parse_json(path.read_bytes()).get("kind") == KIND
     except (OSError, DrizzlewbError):
         return False  # whoever reads the file as parameters says what is wrong with it
 

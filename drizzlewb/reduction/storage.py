@@ -90,7 +90,7 @@ class TiledArray:
                 "dtype": self.dtype.str,
                 "valid": np.flatnonzero(self._valid).tolist(),
             }
-            with replaced_when_whole(self._map_path) as part:
+            with replaced_when_whole(self._map_path, shared=True) as part:
                 part.write_text(json.dumps(state))
 
     def close(self) -> None:

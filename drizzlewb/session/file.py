@@ -13,7 +13,7 @@ from drizzlewb.distortion import replace_tan
 from drizzlewb.errors import DataError, DrizzlewbError, ParameterError
 from drizzlewb.exposure import Exposure, read_exposures
 from drizzlewb.fileio import replaced_when_whole
-from drizzlewb.parameters.exchange import DEFAULTS, MAX_BYTES, parse_json
+from drizzlewb.parameters.exchange import DEFAULTS, MAX_BYTES, SESSION_KIND, parse_json
 from drizzlewb.parameters.keywords import shown
 from drizzlewb.session.history import Change
 from drizzlewb.session.plain import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KIND", "SCHEMA", "open_session", "save"]
 
-KIND = "drizzlewb session"
+KIND = SESSION_KIND
 SCHEMA = 1
 
 S = TypeVar("S", bound="Session")

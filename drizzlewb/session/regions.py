@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -19,17 +19,12 @@ from drizzlewb.products.ds9_regions import (
 )
 from drizzlewb.steps.regions import read_regions
 
-if TYPE_CHECKING:
-    from drizzlewb.session.session import Session
-
 __all__ = ["KINDS", "masks_from_ds9", "region_lines", "source_positions", "write_ds9"]
 
 KINDS = ("footprints", "grid", "sources", "masks")
 
 
-def source_positions(
-    session: "Session", exposures: Sequence[Exposure], most: int | None = None
-) -> np.ndarray:
+def source_positions(session: Any, exposures: Sequence[Exposure], most: int | None = None) -> np.ndarray:
     """Sources of the alignment by the WCS of these exposures, the brightest first within each chip.
 
     Parameters
@@ -59,7 +54,7 @@ def source_positions(
     return np.vstack(found) if found else np.empty((0, 2))
 
 
-def region_lines(session: "Session", product: str | None = None, kinds: Sequence[str] = KINDS) -> list[str]:
+def region_lines(session: Any, product: str | None = None, kinds: Sequence[str] = KINDS) -> list[str]:
     """DS9 regions of a product, with the accepted alignment.
 
     Parameters
@@ -97,7 +92,7 @@ def region_lines(session: "Session", product: str | None = None, kinds: Sequence
 
 
 def write_ds9(
-    session: "Session",
+    session: Any,
     path: str | Path,
     product: str | None = None,
     *,
@@ -118,7 +113,7 @@ def write_ds9(
     return write_regions(path, lines, replace=replace)
 
 
-def masks_from_ds9(session: "Session", rootname: str, path: str | Path, extver: int = 0) -> list[Drawn]:
+def masks_from_ds9(session: Any, rootname: str, path: str | Path, extver: int = 0) -> list[Drawn]:
     """Draw the regions of a DS9 file on an exposure (`Session.draw`), each as one step of the history.
 
     Parameters

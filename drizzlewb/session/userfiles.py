@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from drizzlewb.errors import DataError, ParameterError
+from drizzlewb.exposure import Drawn
 from drizzlewb.parameters.exchange import to_dict
 from drizzlewb.products.headers import Change, activate, last_action, revert_file
 from drizzlewb.products.history import wcs_history
@@ -14,6 +15,7 @@ from drizzlewb.reduction.exporting import Source, decision_words, export, wcs_wo
 from drizzlewb.reduction.run import update_inputs
 from drizzlewb.session.editing import Editing
 from drizzlewb.session.files import deliver
+from drizzlewb.session.regions import KINDS, masks_from_ds9, write_ds9
 
 __all__ = ["UserFiles"]
 
@@ -73,6 +75,21 @@ class UserFiles(Editing):
             return update_inputs(reduction)
         finally:
             self.reload()
+
+    def write_regions(
+        self,
+        path: str | Path,
+        product: str | None = None,
+        *,
+        kinds: Sequence[str] = KINDS,
+        replace: bool = False,
+    ) -> Path:
+        """Write a DS9 region file of a product; see `drizzlewb.session.regions.write_ds9`."""
+        return write_ds9(self, path, product, kinds=kinds, replace=replace)
+
+    def read_masks(self, rootname: str, path: str | Path, *, extver: int = 0) -> list[Drawn]:
+        """Draw the areas of a DS9 file on an exposure; see `drizzlewb.session.regions.masks_from_ds9`."""
+        return masks_from_ds9(self, rootname, path, extver)
 
     def to_dict(self, product: str | None = None) -> dict[str, dict[str, Any]]:
         """Five-key dict of a product and the alignment; see `drizzlewb.parameters.exchange.to_dict`."""

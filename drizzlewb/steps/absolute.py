@@ -43,14 +43,18 @@ def to_catalog(
     """
     if pars.visit_as_one:
         return _visits_to_catalog(exposures, found, catalog, plane, pars, tell, ask)
-    alignments = []
-    for k, (e, s) in enumerate(zip(exposures, found, strict=True)):
+    alignments: list[Alignment] = []
+
+    def check() -> None:
         if ask():
-            msg = f"Alignment was cancelled before {e.rootname}."
+            msg = f"Alignment was cancelled at {exposures[len(alignments)].rootname}."
             raise Cancelled(msg)
+
+    for k, (e, s) in enumerate(zip(exposures, found, strict=True)):
+        check()
         tell("align", k, len(exposures), e.rootname)
         listed = ReferenceList.of(catalog.at(_year(e)), plane)
-        alignments.append(align_lists(s, listed, plane, pars, exposure=e))
+        alignments.append(align_lists(s, listed, plane, pars, exposure=e, check=check))
         log.info("%s: %s", e.rootname, alignments[-1].verdict)
     tell("align", len(exposures), len(exposures), "")
     fitted = tuple(

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +61,7 @@ def align_lists(
     *,
     same_visit: bool = False,
     exposure: Exposure | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Alignment:
     """Match and fit one list of sources to the reference list.
 
@@ -75,6 +77,8 @@ def align_lists(
         Whether the reference is of the same visit.
     exposure : Exposure, optional
         To place its sources on the detector for the verdict.
+    check : callable, optional
+        Called between the parts of the work; it raises to stop it.
 
     Returns
     -------
@@ -92,7 +96,8 @@ def align_lists(
         xy = np.column_stack(plane.sky_to_pixel(sources.ra, sources.dec))
         usable = np.isfinite(xy).all(1)
         start = _start(sources, xy, usable, listed, plane, pars)
-        return _match_and_fit(sources, xy, usable, listed, plane, pars, start, same_visit, exposure)
+        check()
+        return _match_and_fit(sources, xy, usable, listed, plane, pars, start, same_visit, exposure, check)
     except Refused as refusal:
         log.warning("%s", refusal)
         verdict = Verdict("refused", f"Refused at the stage '{refusal.stage}'. {refusal}")
@@ -169,6 +174,7 @@ def _match_and_fit(
     start: Start,
     same_visit: bool,
     exposure: Exposure | None,
+    check: Callable[[], None],
 ) -> Alignment:
     name = sources.name
     at = np.flatnonzero(usable)
@@ -180,6 +186,7 @@ def _match_and_fit(
     fewest = max(pars.minobj, GEOMETRIES[pars.fitgeometry][1])
     fit = None
     for _ in range(ROUNDS):
+        check()
         i, j = pairing.pairs(predicted, pars.tolerance)
         if len(i) < fewest:
             _refuse_few(name, len(i), fewest, len(at), listed, pars, start.rotation)
@@ -194,6 +201,7 @@ def _match_and_fit(
         if np.abs(predicted - before).max() < SETTLED_PX:
             break
     assert fit is not None
+    check()
     # The same lists shifted by more than any tolerance share no star.
     away = np.array([13.7, -11.3]) * max(1.0, pars.tolerance)
     chance = len(pairing.pairs(predicted - away, pars.tolerance)[0])

@@ -54,13 +54,19 @@ def run(
     for k, e in enumerate(exposures):
         if e is base:
             results[k] = reference_row(e, found[k])
-    for done, k in enumerate(order):
+
+    def check() -> None:
         if ask():
-            msg = f"Alignment was cancelled before {exposures[k].rootname}."
+            msg = f"Alignment was cancelled at {exposures[k].rootname}."
             raise Cancelled(msg)
+
+    for done, k in enumerate(order):
+        check()
         tell("align", done, len(order), exposures[k].rootname)
         visit = base is not None and exposures[k].visit == base.visit
-        results[k] = align_lists(found[k], listed, plane, pars, same_visit=visit, exposure=exposures[k])
+        results[k] = align_lists(
+            found[k], listed, plane, pars, same_visit=visit, exposure=exposures[k], check=check
+        )
         log.info("%s: %s", exposures[k].rootname, results[k].verdict)
         a = results[k]
         if pars.expand_refcat and a.fit is not None:

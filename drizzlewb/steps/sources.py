@@ -16,6 +16,8 @@ from drizzlewb.errors import Cancelled, DataError
 from drizzlewb.exposure import Chip, Exposure
 from drizzlewb.kernels import detection
 from drizzlewb.kernels.neighbours import thin
+from drizzlewb.kernels.shapes import ShapeStatistics, shape_statistics
+from drizzlewb.kernels.starfit import fit_stars
 from drizzlewb.kernels.statistics import MEAN, MODE, clipped_statistics, histogram
 from drizzlewb.parameters.imagefind import ImageFind
 from drizzlewb.steps.regions import DS9Region, selected
@@ -101,7 +103,7 @@ def find_sources(
         Drop sources within one ``conv_width`` of a pixel flagged as saturated: their centres are not
         those of the stars. Without a DQ array nothing is dropped.
     cancelled : callable, optional
-        Asked between chips.
+        Asked several times a chip.
 
     Returns
     -------
@@ -123,12 +125,16 @@ def find_sources(
     """
     pars = parameters or ImageFind()
     parts, reports = [], []
-    for k, chip in enumerate(exposure.chips):
+
+    def check() -> None:
         if cancelled is not None and cancelled():
             msg = f"Source finding was cancelled at {chip.label}."
             raise Cancelled(msg)
+
+    for k, chip in enumerate(exposure.chips):
+        check()
         area = regions[k] if k < len(regions) else None
-        columns, report = _chip_sources(chip, pars, noise, area, avoid_saturated)
+        columns, report = _chip_sources(chip, pars, noise, area, avoid_saturated, check)
         columns["chip"] = np.full(len(columns["x"]), k, np.int16)
         parts.append(columns)
         reports.append(report)
@@ -208,7 +214,7 @@ def _star_width(
     xs: npt.NDArray[np.int32],
     ys: npt.NDArray[np.int32],
     heights: npt.NDArray[np.float32],
-    shapes: detection.ShapeStatistics,
+    shapes: ShapeStatistics,
     start: float,
 ) -> float:
     """Gaussian sigma of the stars before integration over pixels, px; NaN if there are too few.
@@ -221,7 +227,7 @@ def _star_width(
     index = index[np.argsort(-heights[index], kind="stable")[:400]]
     out = np.empty((len(index), 6))
     half = max(2, math.ceil(1.5 * start))
-    detection.fit_stars(image, good, xs[index], ys[index], heights[index], half, start, True, out)
+    fit_stars(image, good, xs[index], ys[index], heights[index], half, start, True, out)
     out = out[np.isfinite(out[:, 0]) & (out[:, 4] > 0.21)]
     if len(out) < _FEW_STARS:
         return float("nan")
@@ -230,14 +236,21 @@ def _star_width(
 
 
 def _chip_sources(
-    chip: Chip, pars: ImageFind, noise: str, regions: Sequence[DS9Region] | None, avoid_saturated: bool
+    chip: Chip,
+    pars: ImageFind,
+    noise: str,
+    regions: Sequence[DS9Region] | None,
+    avoid_saturated: bool,
+    check: Callable[[], None],
 ) -> tuple[dict[str, Array], ChipReport]:
     ny, nx = chip.shape
     box = (0, ny, 0, nx)
     image = chip.read_sci(box)
+    check()
     finite = np.isfinite(image)
     unit = chip.to_electrons
     sky, measured, mode = sky_noise(image)
+    check()
     if not np.isfinite(sky):
         msg = f"Source finding in {chip.label}: the image has no finite pixel; leave this exposure out."
         raise DataError(msg)
@@ -264,8 +277,9 @@ def _chip_sources(
         good = finite.view(np.uint8) if good.size == 0 else good & finite.view(np.uint8)
     filters = detection.matched_filter(pars.conv_width or 3.5, pars.nsigma or 1.5, pars.ratio, pars.theta)
     xs, ys, heights = _peaks(image, good, filters, threshold)
+    check()
     found = len(xs)
-    shapes = detection.shape_statistics(image, filters, xs, ys, heights)
+    shapes = shape_statistics(image, filters, xs, ys, heights)
     lost: dict[str, npt.NDArray[np.bool_]] = {}
     keep = np.ones(found, bool)
 
@@ -293,13 +307,14 @@ def _chip_sources(
     if avoid_saturated:
         drop("near saturation", _near_saturation(chip, xs, ys, pars.conv_width or 3.5))
     start = (pars.conv_width or 3.5) / 2.0 / detection.FWHM_PER_SIGMA
-    kept = detection.ShapeStatistics(*(a[keep] for a in shapes))
+    kept = ShapeStatistics(*(a[keep] for a in shapes))
     sigma_star = _star_width(image, good, xs[keep], ys[keep], heights[keep], kept, start)
+    check()
     width = sigma_star if np.isfinite(sigma_star) else start
     fits = np.full((found, 6), np.nan)
     half = min(6, max(2, round(2.0 * width)))
     part = np.empty((int(keep.sum()), 6))
-    detection.fit_stars(image, good, xs[keep], ys[keep], heights[keep], half, width, False, part)
+    fit_stars(image, good, xs[keep], ys[keep], heights[keep], half, width, False, part)
     fits[keep] = part
     drop("no star fits", ~np.isfinite(fits[:, 0]))
     close = np.zeros(found, bool)

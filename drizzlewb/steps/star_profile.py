@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from drizzlewb.errors import DataError
 from drizzlewb.kernels import detection
+from drizzlewb.kernels.starfit import fit_stars
 from drizzlewb.quality import FlagTable
 
 __all__ = ["StarProfile", "flag_names", "star_profile"]
@@ -194,9 +195,7 @@ def _fit(
     for _ in range(6):
         half = min(12, max(3, math.ceil(2.5 * sigma)))
         out = np.empty((1, 6))
-        detection.fit_stars(
-            data, good, np.array([i], np.int32), np.array([j], np.int32), start, half, sigma, True, out
-        )
+        fit_stars(data, good, np.array([i], np.int32), np.array([j], np.int32), start, half, sigma, True, out)
         if not np.isfinite(out[0, 0]):
             # A wide star does not converge in a narrow box: try a wider one.
             sigma *= 1.6

@@ -284,8 +284,8 @@ class CosmicRayJump:
         if self.everywhere:
             return (
                 f"{100 * self.rate:.1f} % of the pixels per 1000 s are flagged as cosmic rays, and as many "
-                "in the other exposures; rays hit 1.5 to 3 %: with combine_type minmed one misaligned exposure "
-                "does this to all, or driz_cr_snr is too low"
+                "in the other exposures; rays hit 1.5 to 3 %: with combine_type minmed one misaligned "
+                "exposure does this to all, or driz_cr_snr is too low"
             )
         return (
             f"{100 * self.rate:.1f} % of the pixels per 1000 s are flagged as cosmic rays, in the other "

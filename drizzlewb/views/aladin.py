@@ -166,5 +166,4 @@ class AladinMap(Aladin):
 
     def look_at(self, ra: float, dec: float, fov_deg: float) -> None:
         """Centre the view."""
-        self._wcs = {}
         self._target, self._fov = f"{ra} {dec}", float(fov_deg)

@@ -14,6 +14,7 @@ from drizzlewb.errors import DataError
 from drizzlewb.exposure import Exposure, read_exposures
 from drizzlewb.exposure.fitsfile import HDU, scan
 from drizzlewb.grid import OutputGrid, Region, output_grid
+from drizzlewb.instruments import identify
 from drizzlewb.session import Session
 from drizzlewb.views.frames import Frame, chip_frame, cutout_frame
 from drizzlewb.views.matched import Item
@@ -122,7 +123,9 @@ def file_items(path: str | Path) -> list[Item]:
         raise DataError(msg)
     hdus = scan(str(path))
     drizzled = any(h.name in ("WHT", "CTX") for h in hdus) or "NDRIZIM" in hdus[0].header
-    if not drizzled and any(h.name == "SCI" for h in hdus):
+    detector = identify(hdus[0].header)
+    known = detector is not None and detector.known
+    if known and not drizzled and any(h.name == "SCI" for h in hdus):
         return [
             exposure_item(e, f"{path.name} {e.filters}")
             for e in read_exposures([str(path)], mixed_detectors=True)

@@ -123,7 +123,8 @@ def _region(grid: OutputGrid | None, selection: Any, cutout: Any) -> Array | Non
     box = cutout.region if cutout is not None and cutout.grid == grid else None
     if selection.center is not None:
         try:
-            box = grid.region_around(*selection.center, selection.size)
+            ra, dec = selection.center
+            box = grid.region_around(ra, dec, selection.size)
         except DrizzlewbError:
             return None  # outside of this product; the preview says so
     if box is None:

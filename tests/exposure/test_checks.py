@@ -1,5 +1,6 @@
 """Warnings on load, one cause at a time, and the table."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -22,7 +23,20 @@ def pair(tmp_path, kind="ACS/HRC", first=None, second=None):
     "kind", ["ACS/WFC", "ACS/HRC", "WFC3/UVIS", "WFC3/IR", "WFPC2", "STIS/CCD", "NICMOS/2"]
 )
 def test_a_clean_pair_has_no_warning(tmp_path, kind):
-    assert pair(tmp_path, kind) == {}
+    # the made WFPC2 has one PHOTFLAM and, as the real one, another gain on each chip
+    assert list(pair(tmp_path, kind)) == (["chips"] if kind == "WFPC2" else [])
+
+
+def test_chips_are_compared_per_electron(tmp_path):
+    write(tmp_path / "a_c0m.fits", "WFPC2")
+    (exposure,) = read_exposures([tmp_path / "a_c0m.fits"])
+    (found,) = (w for w in check([exposure]) if w.code == "chips")
+    gains = {chip.chip: chip.gain for chip in exposure.chips}
+    low, high = max(gains, key=gains.get), min(gains, key=gains.get)
+    expected = 2.5 * np.log10(gains[low] / gains[high])
+    assert f"{expected:.3f} mag more flux on chip {high} than on chip {low}" in found.text
+    equalised = [dataclasses.replace(c, photflam=1e-18 * c.gain) for c in exposure.chips]
+    assert "chips" not in {w.code for w in check([dataclasses.replace(exposure, chips=tuple(equalised))])}
 
 
 @pytest.mark.parametrize(

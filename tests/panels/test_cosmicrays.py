@@ -58,7 +58,8 @@ def test_a_slider_acts_at_once_and_is_one_step_of_the_history(panel):
     assert len(session.history.past) == steps + 1
     settle(panel, lambda: panel.view.masked is not before and not session.busy)
     assert panel.view.masked.fraction < before.fraction
-    assert f"{100 * panel.view.masked.fraction:.2f} % of the pixels" in panel.told.value
+    words = f"{100 * panel.view.masked.fraction:.2f} % of the pixels"
+    settle(panel, lambda: words in panel.told.value)
     assert "star cores" in panel.told.value
     session.undo()
     assert panel.snr.sliders[0].value == 3.5
@@ -93,8 +94,6 @@ def test_the_buttons_run_and_say_why_not(panel):
 
 
 def test_a_misaligned_exposure_stands_out_by_word_and_colour(shared, tiny_set):
-    import dataclasses
-
     from drizzlewb.distortion import replace_tan
 
     exposures = [shared.derived.exposure(n) for n in shared.state.product("F606W").members]
@@ -112,7 +111,6 @@ def test_a_misaligned_exposure_stands_out_by_word_and_colour(shared, tiny_set):
     assert len(set(panel.bars.colors)) == 2
     assert panel.bars.colors[2] != panel.bars.colors[0]
     panel.close()
-    assert dataclasses.is_dataclass(wrong)
 
 
 def test_star_cores_on_demand(panel):
@@ -183,7 +181,7 @@ def test_choosing_another_chip(panel):
 
 
 def test_too_large_a_view_says_so(panel, monkeypatch):
-    monkeypatch.setattr("drizzlewb.panels.cosmicrays.LIVE_PX", 40)
+    monkeypatch.setattr("drizzlewb.panels.cosmicrays.LIVE_PX", 64)
     panel.view.image.center_on(60, 60, 30)
     settle(panel, lambda: panel.view.masked is not None and max(panel.view.masked.box.shape) <= 64)
     panel.view.image.fit()

@@ -278,13 +278,13 @@ def test_updating_the_distortion_shows_first_and_says_what_is_missing(writable, 
     page.folder.value = str(tmp_path)
     page.look.button.click()
     assert "qbu1641sj_idc.fits" in page.table.value
-    page.update.button.click()
+    page.renew.button.click()
     assert "This writes the headers of 3 files" in panel.messages.texts[0]
-    page.update.button.click()
+    page.renew.button.click()
     assert "reference files are missing" in panel.messages.texts[0] or "stwcs" in panel.messages.texts[0]
     panel.table.tick([])
     panel._ticked()
-    assert page.update.reason == "tick the exposures that are meant"
+    assert page.renew.reason == "tick the exposures that are meant"
     panel.close()
 
 
@@ -370,3 +370,16 @@ def test_pages_are_made_when_they_are_opened_and_one_is_seen(panel):
     assert panel.pages["Chip and DQ"].layout.display == "none"
     assert panel.pages["Sky"].layout.display == ""
     assert panel.pages["Sky"].drawn_by == "plot"
+
+
+def test_in_the_workbench_new_products_leave_the_chosen_one(loaded):
+    from drizzlewb.workbench import Workbench
+
+    bench = Workbench(loaded, panels=(ExposuresPanel,))
+    loaded.select(product="F814W")
+    loaded.add_product("pair", [e.rootname for e in loaded.exposures][:2])
+    assert loaded.selection.product == "F814W"
+    assert bench.product.value == bench["Exposures"].product_choice.value == "F814W"
+    bench.close()
+    loaded.undo()
+    loaded.select(product="")

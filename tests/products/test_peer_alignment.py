@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from astrodrizzle_peer import run_peer
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from drizzlewb.kernels import detection
+from drizzlewb.kernels.starfit import fit_stars
 from drizzlewb.products.aligned import align
 from drizzlewb.training.pointing import sky_to_pixel
 from drizzlewb.training.simulate import simulate
@@ -65,7 +66,7 @@ def positions(image, places):
     xs, ys = np.rint(places.T).astype(np.int32)
     out = np.empty((len(xs), 6))
     good = np.isfinite(image).astype(np.uint8)
-    detection.fit_stars(pixels, good, xs, ys, pixels[ys, xs], 3, 1.0, False, out)
+    fit_stars(pixels, good, xs, ys, pixels[ys, xs], 3, 1.0, False, out)
     return out[:, :2]
 
 
@@ -76,7 +77,7 @@ def test_stars_lie_at_the_same_places(tmp_path):
     copies = {}
     for program in ("ours", "theirs"):
         (tmp_path / program).mkdir()
-        copies[program] = [tmp_path / program / shutil.copy(f, tmp_path / program).name for f in files]
+        copies[program] = [Path(shutil.copy(f, tmp_path / program)) for f in files]
     solution = align(
         [str(p) for p in copies["ours"]], noise="tweakreg", wcsname="TWEAK", **FINDING, **MATCHING
     )

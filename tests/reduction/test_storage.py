@@ -73,3 +73,30 @@ def test_tiles_that_do_not_fit_are_made_again(tmp_path, change):
         path.with_suffix(".tiles").write_text("{ nonsense")
     again = TiledArray(path, shape, dtype, side)
     assert Region(0, side, 0, side) in again.missing(Region(0, 64, 0, 64))
+
+
+def test_many_threads_remember_at_once(tmp_path):
+    """As when a preview and a run make tiles of the same median."""
+    import threading
+
+    path = tmp_path / "a.bin"
+    arrays = [TiledArray(path, (40, 40), np.float32, 10) for _ in range(4)]
+    tile = Region(0, 10, 0, 10)
+    errors = []
+
+    def work(array):
+        try:
+            for _ in range(30):
+                array.write(tile, np.full((10, 10), 3.0))
+                array.remember()
+        except OSError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(array,)) for array in arrays]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert (TiledArray(path, (40, 40), np.float32, 10).read(tile) == 3).all()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.bin", "a.tiles"]

@@ -47,6 +47,16 @@ def test_the_peers_ivm_weights_lack_the_sky_that_match_leaves(tiny_f606w, localm
     assert np.median(made[covered] / localmin_weights[covered]) > 1.3
 
 
+@pytest.mark.parametrize(("kind", "skyuser", "warns"), [("IVM", "", 1), ("EXP", "", 0), ("IVM", "SKY", 0)])
+def test_an_unknown_sky_is_no_secret_to_ivm_weights(tmp_path, caplog, kind, skyuser, warns):
+    path = write(tmp_path / "j8xx00abq_flt.fits", "ACS/HRC", chip={"SKY": 30.0})
+    parameters = ReduceParameters.from_keywords(
+        {**BITS, **NO_CLEANING, "final_wht_type": kind, "skysub": False, "skyuser": skyuser}
+    )
+    run_prepass(read_exposures([path]), parameters)
+    assert sum("the noise of the IVM weights leaves out the sky" in m for m in caplog.messages) == warns
+
+
 @pytest.mark.parametrize("level", [5.0, 400.0])
 def test_ivm_weights_are_the_inverse_variance_of_the_background(tmp_path, level):
     """The variance that the pixels of a blank frame show: sky, dark and read noise, in electrons squared."""

@@ -190,6 +190,25 @@ class TestSolution:
             align(three, parameters(**keywords))
 
 
+class TestFields:
+    """Few stars and crowds of them, in pixels: right or refused."""
+
+    @pytest.mark.parametrize(("n", "finding"), [(17, {}), (600, {"threshold": 15.0})])
+    @pytest.mark.parametrize("error_px", [0.0, 10.0, 15.0])
+    def test_few_and_many_stars(self, tmp_path, n, finding, error_px):
+        stars = sky_of_stars(n, seed=n, reach=0.0007)
+        px = 0.025 / 3600
+        paths = [
+            expose(tmp_path, "first000q", stars=stars, seed=1),
+            expose(tmp_path, "second00q", (150.1 + 3.3 * px, 2.2), (0.0, error_px * px), stars, seed=2),
+        ]
+        solution = align(read_exposures([str(p) for p in paths]), parameters(**finding))
+        (_, second) = solution.alignments
+        assert second.status == "aligned", second.verdict
+        assert_allclose(np.hypot(*second.fit.shift), error_px, atol=6 * second.fit.error_px + 2e-3)
+        assert second.fit.nmatch >= 15
+
+
 class TestBadInput:
     def test_nothing_to_do(self, three):
         with pytest.raises(DataError, match="there are no exposures"):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from drizzlewb.kernels import detection
+from drizzlewb.kernels.starfit import fit_stars
 from drizzlewb.training import optics
 from drizzlewb.training.detectors import DETECTORS
 
@@ -62,7 +62,7 @@ def fitted_offset(filter_name, x, y, extver):
     width = 0.75
     out = np.empty((px.size, 6))
     for free in (True, False):
-        detection.fit_stars(image, everywhere, xs, ys, image[ys, xs], 2, width, free, out)
+        fit_stars(image, everywhere, xs, ys, image[ys, xs], 2, width, free, out)
         width = float(np.median(out[:, 4]))
     return out[:, 0] - px, out[:, 1] - py
 

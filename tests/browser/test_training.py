@@ -1,0 +1,187 @@
+"""The whole training in JupyterLab, from files to products and bundle, by clicks only."""
+
+import zipfile
+
+import pytest
+
+CELL = """
+import os
+os.chdir({folder!r})
+import drizzlewb as dw
+session = dw.Session({files!r})
+bench = dw.Workbench(session)
+bench
+"""
+
+
+@pytest.fixture
+def files(tiny_set, tmp_path):
+    """Copies: headers will be written."""
+    import shutil
+
+    for path in tiny_set.iterdir():
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+def step(page, title):
+    page.locator(".dwb-steps button", has_text=title).first.click()
+    page.locator(".dwb-title", has_text=title).wait_for()
+
+
+def click(page, name, **more):
+    page.get_by_role("button", name=name, exact=True, **more).first.click()
+
+
+def choose(page, label, value):
+    """Type a value into the field of a parameter."""
+    field = page.locator(".dwb-field", has=page.locator(f'.dwb-name:text-is("{label}")')).first
+    box = field.locator("select")
+    if box.count():
+        box.first.select_option(value)
+    else:
+        text = field.locator("input[type=text], input[type=number]").first
+        text.fill(value)
+        text.press("Enter")
+
+
+def until(page, kernel, expression, seconds=180):
+    """Wait until the kernel says so."""
+    for _ in range(seconds * 2):
+        if kernel.ask(expression):
+            return
+        page.wait_for_timeout(500)
+    raise AssertionError(f"{expression} did not become true")
+
+
+def done(where, name):
+    return f"session.status_of({where!r}, {name!r}).state == 'done'"
+
+
+def test_from_files_to_products_by_clicks_only(jupyter, page, files, shoot):
+    jupyter.lab(page, "training", CELL.format(folder=str(files), files=str(files / "*_flc.fits")))
+    page.wait_for_selector(".dwb-steps button")
+    kernel = jupyter.kernel("training")
+    page.wait_for_timeout(2000)
+    shoot(page, "1-exposures")
+
+    step(page, "Alignment")
+    choose(page, "threshold", "50")
+    click(page, "Find and align")
+    until(page, kernel, done("alignment", "solution"))
+    click(page, "Accept")
+    until(page, kernel, "session.state.alignment.accepted is not None")
+    page.wait_for_timeout(2000)
+    shoot(page, "2-alignment")
+
+    step(page, "Sky")
+    choose(page, "skymethod", "match")
+    click(page, "Measure the sky")
+    until(page, kernel, done("F606W", "sky"))
+    shoot(page, "3-sky")
+
+    step(page, "Cosmic rays")
+    click(page, "Make all masks")
+    until(page, kernel, done("F606W", "crmask"))
+    page.wait_for_timeout(3000)
+    shoot(page, "4-cosmic-rays")
+
+    step(page, "Final drizzle")
+    click(page, "North up")
+    choose(page, "final_scale", "0.03")
+    click(page, "Preview")
+    until(page, kernel, "'F606W' in session.shown")
+    click(page, "Run")
+    until(page, kernel, done("F606W", "product"))
+    page.wait_for_timeout(2000)
+    shoot(page, "5-final-drizzle")
+    click(page, "Write files")
+    until(page, kernel, "os.path.exists('F606W_drc.fits')", 30)
+
+    step(page, "Weights")
+    click(page, "Check the weights")
+    page.wait_for_timeout(5000)
+    shoot(page, "6-weights")
+
+    step(page, "Compare")
+    page.locator("select[multiple]:visible").first.select_option(index=[0, 6])
+    click(page, "Compare", disabled=False)
+    page.wait_for_timeout(4000)
+    shoot(page, "7-compare")
+
+    step(page, "Export")
+    click(page, "Write the bundle")
+    until(page, kernel, "os.path.exists('bundle.zip')", 90)
+    page.wait_for_timeout(1500)
+    shoot(page, "8-export")
+    names = zipfile.ZipFile(files / "bundle.zip").namelist()
+    assert any(n.endswith("shifts.txt") for n in names)
+    assert any(n.endswith("_record.json") for n in names)
+    assert kernel.ask("[s.message for s in session.status if s.state == 'failed']") == []
+    kernel.close()
+    assert page.errors == []
+
+
+def test_cancel_in_the_middle_leaves_the_session_as_it_was(jupyter, page, files, shoot):
+    jupyter.lab(page, "cancel", CELL.format(folder=str(files), files=str(files / "*_flc.fits")))
+    page.wait_for_selector(".dwb-steps button")
+    kernel = jupyter.kernel("cancel")
+    before = kernel.ask("repr(session)")
+    kernel.run("slow = session.runs.makers; import time; made = slow.reduction\n"
+               "def reduction(*a, **k):\n    time.sleep(2); return made(*a, **k)\n"
+               "object.__setattr__(slow, 'reduction', reduction)")  # fmt: skip
+    step(page, "Final drizzle")
+    click(page, "Run")
+    page.wait_for_selector("text=Cancel")
+    page.locator(".dwb-workbench > div").last.wait_for(state="attached")
+    page.locator("button:has(.fa-stop):not([disabled])").last.click()
+    until(page, kernel, "not session.busy", 30)
+    assert kernel.ask("repr(session)") == before
+    page.wait_for_selector("text=Nothing is running.")
+    shoot(page)
+    kernel.close()
+
+
+def test_a_slider_that_is_dragged_makes_one_step_of_history(jupyter, page, files, shoot):
+    jupyter.lab(page, "slider", CELL.format(folder=str(files), files=str(files / "*_flc.fits")))
+    page.wait_for_selector(".dwb-steps button")
+    kernel = jupyter.kernel("slider")
+    step(page, "Final drizzle")
+    click(page, "Preview")
+    until(page, kernel, "'F606W' in session.shown")
+    handle = page.locator(".dwb-field", has=page.locator('.dwb-name:text-is("final_pixfrac")')).locator(
+        ".noUi-handle"
+    )
+    box = handle.first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for k in range(1, 8):
+        page.mouse.move(x - 3 * k, y)
+        page.wait_for_timeout(60)
+    page.mouse.up()
+    until(page, kernel, "session.parameters('F606W').final_pixfrac < 1")
+    until(page, kernel, "not session.busy and session.shown['F606W'].fresh", 60)
+    assert kernel.ask("len([c for c in session.history_table['change'] if 'pixfrac' in c])") == 1
+    shoot(page)
+    kernel.close()
+
+
+def test_a_trail_is_drawn_and_undone(jupyter, page, files, shoot):
+    jupyter.lab(page, "trail", CELL.format(folder=str(files), files=str(files / "*_flc.fits")))
+    page.wait_for_selector(".dwb-steps button")
+    kernel = jupyter.kernel("trail")
+    step(page, "Cosmic rays")
+    page.wait_for_timeout(3000)
+    click(page, "Line")
+    figure = page.locator(".dwb-image:visible").first.bounding_box()
+    middle = figure["x"] + figure["width"] / 2, figure["y"] + figure["height"] / 2
+    for dx, dy in ((-60, -20), (60, 20)):
+        page.mouse.move(middle[0] + dx, middle[1] + dy)
+        page.mouse.click(middle[0] + dx, middle[1] + dy)
+        page.wait_for_timeout(700)
+    until(page, kernel, "len(session.state.masks) == 1", 30)
+    shoot(page)
+    page.locator("button:has(.fa-undo)", has_text="draw line").first.click()
+    until(page, kernel, "len(session.state.masks) == 0", 30)
+    kernel.close()
