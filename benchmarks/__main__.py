@@ -4,7 +4,7 @@ import importlib
 import sys
 import time
 
-ALL = ("imports", "kernels", "cleaning", "alignment", "training", "cancel", "reduce")
+ALL = ("imports", "kernels", "cleaning", "alignment", "training", "interactive", "cancel", "reduce")
 
 
 def main() -> int:

@@ -192,22 +192,23 @@ def _collect(data, weight, xs, ys, area, first, m, s, filled, at, ox0, oy0, tny,
 @inner
 def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
     """Add all drops in the scratch; returns it, enlarged where large windows need it."""
-    for of_class in range(_LARGE):
-        if filled[of_class] > 0:
-            windows(s, of_class * _ROWS, filled[of_class], of_class // _SIDE + 1, of_class % _SIDE + 1)
-            filled[of_class] = 0
-    rows = np.int64(0)
-    cols = np.int64(0)
+    large_rows = np.int64(1)
+    large_cols = np.int64(1)
     if filled[_LARGE] > 0:
         for k in range(m):
             if at[2, k] > _SIDE or at[3, k] > _SIDE:
                 # one more, lest the largest among them is computed in another way than the others
-                rows = max(rows, at[2, k] + 1)
-                cols = max(cols, at[3, k] + 1)
-        s = _room(s, _LARGE * _ROWS + WINDOW + rows * cols)
-        windows(s, _LARGE * _ROWS, filled[_LARGE], rows, cols)
-        filled[_LARGE] = 0
-    _add_windows(s, cols, at, m, tny, tnx, bit, num, den, ctx)
+                large_rows = max(large_rows, at[2, k] + 1)
+                large_cols = max(large_cols, at[3, k] + 1)
+        s = _room(s, _LARGE * _ROWS + WINDOW + large_rows * large_cols)
+    for of_class in range(_LARGE + 1):
+        if filled[of_class] > 0:
+            # the one call: each is compiled where it stands
+            rows = of_class // _SIDE + 1 if of_class < _LARGE else large_rows
+            cols = of_class % _SIDE + 1 if of_class < _LARGE else large_cols
+            windows(s, of_class * _ROWS, filled[of_class], rows, cols)
+            filled[of_class] = 0
+    _add_windows(s, large_cols, at, m, tny, tnx, bit, num, den, ctx)
     return s
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from drizzlewb.steps.sources import Sources
 from drizzlewb.views import figures
+from drizzlewb.views.brush import Brush
 from drizzlewb.views.residuals import peak_histogram, steps_of
 from drizzlewb.views.style import COLOURS, escape, legend
 
@@ -55,9 +56,8 @@ class PeakLimits(W.VBox):
         self.outline = figures.lines(self.figure, colour=COLOURS["blue"], width=1.5)
         self.outline.fill, self.outline.fill_opacities = "bottom", [0.25]
         self.lines = figures.lines(self.figure, colour=COLOURS["red"], width=1.5, dashed=True)
-        self.brush = bq.interacts.BrushIntervalSelector(scale=self.x, color=COLOURS["orange"])
-        self.brush.observe(lambda _: self._dragged(), ["selected", "brushing"])
-        self.figure.interaction = self.brush
+        self.brush = Brush(self.figure, interval=True, colour=COLOURS["orange"])
+        self.brush.observe(lambda _: self._dragged(), ["x", "brushing"])
         self.words = W.HTML()
         self.free = W.Button(description="no limits", tooltip="peakmin = peakmax = None")
         self.free.on_click(lambda _: self._free())
@@ -114,11 +114,10 @@ class PeakLimits(W.VBox):
         )
         if not self.brush.brushing:
             shown = self._range(self._limits)
-            now = self.brush.selected
-            if now is None or len(now) != 2 or not np.allclose(now, shown, rtol=1e-6):
+            if not self.brush.x or not np.allclose(self.brush.x, shown, rtol=1e-6):
                 self._quiet = True
                 try:
-                    self.brush.selected = np.array(shown)
+                    self.brush.set(shown)
                 finally:
                     self._quiet = False
 
@@ -129,12 +128,9 @@ class PeakLimits(W.VBox):
         return float(low), float(high)
 
     def _dragged(self) -> None:
-        chosen = self.brush.selected
-        if self._quiet or chosen is None or len(chosen) != 2 or not len(self._edges):
+        if self._quiet or not self.brush.x or not len(self._edges):
             return
-        low, high = sorted(float(v) for v in chosen)
-        if not low < high:
-            return
+        low, high = self.brush.x
         # An end at the border of the plot is open.
         peakmin = None if low <= self._edges[0] * 1.01 else float(f"{low:.3g}")
         peakmax = None if high >= self._edges[-1] / 1.01 else float(f"{high:.3g}")

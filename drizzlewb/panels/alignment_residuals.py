@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from drizzlewb.session.state import Star
 from drizzlewb.views import figures
+from drizzlewb.views.brush import Brush
 from drizzlewb.views.residuals import Residuals, arrow_lines, half_range, in_box, key_length, round_ticks
 from drizzlewb.views.style import COLOURS, escape, legend
 
@@ -19,7 +20,7 @@ KEY_SHARE = 0.06
 """Length of the key's arrow as a share of the plot's width."""
 
 MAP_PX = 330
-PANEL_PX = 320, 190
+PANEL_PX = 310, 190
 
 _MARGIN = 0.03
 
@@ -54,21 +55,20 @@ class _Plot:
         self.figure = figures.figure(title, x_label, y_label, x=x, y=y, ticks=(5, 4), **size)
         self.x_values = self.y_values = np.empty(0)
         self.used = figures.points(self.figure, colour=COLOURS["blue"], size=10)
+        self.used.opacities = [0.5]
         self.clipped = figures.points(self.figure, colour=COLOURS["orange"], marker="cross", size=28)
         self.selected = figures.points(
             self.figure, colour=COLOURS["red"], marker="square", size=60, filled=False
         )
-        self.brush = bq.interacts.BrushSelector(x_scale=x, y_scale=y, color=COLOURS["grey"])
-        self.brush.observe(lambda _: brushed(self), ["selected_x", "selected_y", "brushing"])
-        self.figure.interaction = self.brush
+        self.brush = Brush(self.figure)
+        self.brush.observe(lambda _: brushed(self), ["x", "y", "brushing"])
 
     @property
     def box(self) -> tuple[tuple[float, float], tuple[float, float]] | None:
         """What is brushed; None while the brush moves, or without one."""
-        x, y = self.brush.selected_x, self.brush.selected_y
-        if self.brush.brushing or x is None or y is None or len(x) != 2 or len(y) != 2:
+        if self.brush.brushing or not self.brush.x or not self.brush.y:
             return None
-        return (float(x[0]), float(x[1])), (float(y[0]), float(y[1]))
+        return self.brush.x, self.brush.y
 
     def show(self, x: Any, y: Any, used: NDArray[np.bool_]) -> None:
         self.x_values, self.y_values = np.asarray(x, float), np.asarray(y, float)
@@ -82,7 +82,7 @@ class _Plot:
 
     def clear(self) -> None:
         """Take the brush away."""
-        self.brush.reset()
+        self.brush.clear()
 
     def round_ticks(self) -> None:
         """Put round numbers on both axes."""
@@ -130,7 +130,7 @@ class ResidualPlots(W.VBox):
                 )  # fmt: skip
                 self.panels[value, against] = plot
         self.levels = {
-            (value, against): figures.lines(plot.figure, colour=COLOURS["grey"], width=1.0, dashed=True)
+            (value, against): figures.lines(plot.figure, colour=COLOURS["grey"], width=1.5, dashed=True)
             for (value, against), plot in self.panels.items()
         }
         self.against = W.ToggleButtons(
@@ -158,7 +158,7 @@ class ResidualPlots(W.VBox):
             [keys, self.vectors.figure, self.key_words, W.HBox(list(buttons), layout=row)],
             layout=W.Layout(width=f"{MAP_PX}px"),
         )
-        self.grid = W.HBox(layout=W.Layout(flex_flow="row wrap", width=f"{2 * PANEL_PX[0] + 4}px"))
+        self.grid = W.HBox(layout=W.Layout(flex_flow="row wrap", width=f"{2 * PANEL_PX[0] + 12}px"))
         choices = [W.Label("Positions:"), self.where, self.chip, W.Label("Residuals against:"), self.against]
         figures_row = W.HBox(
             [first, arrows, self.grid], layout=W.Layout(flex_flow="row wrap", grid_gap="6px")
@@ -310,7 +310,7 @@ class ResidualPlots(W.VBox):
         self._clearing = True
         try:
             for other in self.plots:
-                if other is not plot and other.brush.selected_x is not None:
+                if other is not plot and other.brush.x:
                     other.clear()
         finally:
             self._clearing = False
@@ -321,7 +321,7 @@ class ResidualPlots(W.VBox):
         self._clearing = True
         try:
             for plot in self.plots:
-                if plot.brush.selected_x is not None:
+                if plot.brush.x:
                     plot.clear()
         finally:
             self._clearing = False

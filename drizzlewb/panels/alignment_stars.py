@@ -151,14 +151,14 @@ class StarView(W.VBox):
             ("- -", COLOURS["grey"], "half maximum"),
         )  # fmt: skip
         shown = W.HBox(list(self.layers.values()), layout=W.Layout(flex_flow="row wrap", grid_gap="10px"))
-        right = W.VBox(
-            [keys, self.figure, self.words, self.width_words, advice], layout=W.Layout(width="360px")
-        )
+        row = W.Layout(flex_flow="row wrap", grid_gap="12px", align_items="flex-start")
+        said = W.VBox([self.words, self.width_words, advice], layout=W.Layout(width="310px"))
+        profile = W.HBox([W.VBox([keys, self.figure]), said], layout=row)
         super().__init__(
             [
                 W.HBox([self.chip, self.counts], layout=W.Layout(align_items="center")),
                 shown,
-                W.HBox([self.view, right], layout=W.Layout(flex_flow="row wrap", grid_gap="12px")),
+                W.HBox([self.view, profile], layout=row),
             ]
         )
 

@@ -16,8 +16,8 @@ from drizzlewb.panels.pixel import PixelPanel
 from drizzlewb.parameters import ReduceParameters
 from drizzlewb.session import Handle
 from drizzlewb.steps.contributions import Masked
-from drizzlewb.steps.cr_fractions import check_fractions
 from drizzlewb.steps.star_cores import count_cores, star_cores
+from drizzlewb.steps.verdict import cosmic_ray_jumps
 from drizzlewb.views import figures
 from drizzlewb.views.chipmask import ChipMaskView
 from drizzlewb.views.cores import cores_html
@@ -330,17 +330,28 @@ class CosmicRaysPanel(Panel):
         if (exposure.rootname, chip.extver) in stack:
             number = stack.index((exposure.rootname, chip.extver))
             self.view.show_whole(lambda box: made.crmask(number, box))
-        check = check_fractions(made.cr_fractions(), {e.rootname: e.exptime for e in made.exposures})
-        names = list(check.fractions)
+        self._show_fractions(made.cr_fractions(), {e.rootname: e.exptime for e in made.exposures})
+
+    def _show_fractions(self, fractions: dict[str, float], seconds: dict[str, float]) -> None:
+        rates = {name: 1e5 * f / seconds[name] if seconds[name] > 0 else 0.0 for name, f in fractions.items()}
+        jumps = cosmic_ray_jumps(fractions, seconds)
+        alone = {name: jump for name, jump in jumps.items() if not jump.everywhere}
         with self.bars.hold_sync():
             # The number keeps exposures apart whose names end alike.
-            self.bars.x = [f"{k + 1} {name[-5:]}" for k, name in enumerate(names)]
-            self.bars.y = np.array([100 * check.per_1000s[name] for name in names])
-            self.bars.colors = [COLOURS["red"] if name in check.jumps else COLOURS["blue"] for name in names]
-        kind = "warning" if check.jumps else "good"
-        word = "Stands out" if check.jumps else "Done"
+            self.bars.x = [f"{k + 1} {name[-5:]}" for k, name in enumerate(rates)]
+            self.bars.y = np.array(list(rates.values()))
+            self.bars.colors = [COLOURS["red"] if name in alone else COLOURS["blue"] for name in rates]
+        if alone:
+            word, words = "Stands out", "; ".join(f"{name}: {jump}" for name, jump in alone.items())
+        elif jumps:
+            word, words = "Too many", f"In all exposures {next(iter(jumps.values()))}."
+        else:
+            low, high = min(rates.values()), max(rates.values())
+            word = "Done"
+            words = f"No exposure stands out: {low:.1f} to {high:.1f} % of the pixels are flagged in 1000 s."
+        kind = "warning" if jumps else "good"
         self.fractions_told.value = (
-            f'<div class="dwb-message {kind}"><b class="kind">{word}</b>{escape(check.words)}</div>'
+            f'<div class="dwb-message {kind}"><b class="kind">{word}</b>{escape(words)}</div>'
         )
 
     def _show_cores(self) -> None:

@@ -13,6 +13,7 @@ from drizzlewb.panels.grade_table import grade_html
 from drizzlewb.parameters.scripts import not_reproduced
 from drizzlewb.reduction.exporting import decision_words, write_texts
 from drizzlewb.session.handing_in import grade_session, truth_of
+from drizzlewb.session.regions import KINDS
 from drizzlewb.session.work import Handle, Worker
 from drizzlewb.views.bundle import write_bundle
 from drizzlewb.views.style import escape
@@ -71,6 +72,7 @@ class ExportPanel(Panel):
         self.told.add_class("dwb-soft")
         right = [
             _titled("Files", self.folder, self.replace, self.told),
+            self._region_box(),
             self._bundle_box(),
             self._grade_box(),
             self._session_box(),
@@ -171,6 +173,38 @@ class ExportPanel(Panel):
             "from drizzlewb.reduction.exporting import write_texts; "
             f"write_texts(session.export({self.form.value!r}, {self.product_code()}{what}), "
             f"{self.folder.value!r}, replace={self.replace.value})"
+        )
+
+    # ---------------------------------------------------------------- DS9 regions
+    def _region_box(self) -> W.Widget:
+        self.kinds = {
+            kind: W.Checkbox(value=True, description=kind, indent=False, layout=W.Layout(width="110px"))
+            for kind in KINDS
+        }
+        for box in self.kinds.values():
+            box.observe(lambda _: self.update(), "value")
+        self.regions = self.action(
+            "Save DS9 regions", self._write_regions, self._region_code, icon="pencil",
+            tooltip="outlines of chips and output image, sources, masks drawn by hand; on the sky",
+        )  # fmt: skip
+        row = W.HBox(list(self.kinds.values()), layout=W.Layout(flex_flow="row wrap"))
+        return _titled("DS9 regions", row, self.regions)
+
+    def _chosen_kinds(self) -> tuple[str, ...]:
+        return tuple(kind for kind, box in self.kinds.items() if box.value)
+
+    def _write_regions(self) -> None:
+        path = self._folder() / f"{self.product}.reg"
+        written = self.session.write_regions(
+            path, self.product, kinds=self._chosen_kinds(), replace=self.replace.value
+        )
+        self._tell([written])
+
+    def _region_code(self) -> str:
+        path = str(Path(self.folder.value) / f"{self.product}.reg")
+        return (
+            f"session.write_regions({path!r}, {self.product_code()}, kinds={self._chosen_kinds()!r}, "
+            f"replace={self.replace.value})"
         )
 
     # ---------------------------------------------------------------- the trainer's bundle
@@ -301,11 +335,12 @@ class ExportPanel(Panel):
         """Show what the session holds."""
         session = self.session
         if not self.product:
-            for action in (self.save, self.bundle, self.grade, self.report):
+            for action in (self.save, self.regions, self.bundle, self.grade, self.report):
                 action.disable("load exposures first")
             return
         self._show_text()
         busy = "it is running" if self._busy else ""
+        self.regions.disable("" if self._chosen_kinds() else "tick what shall be in it")
         self.bundle.disable(busy)
         nothing = session.solution is None and session.state.alignment.accepted is None
         nothing = nothing and all(session.result(name) is None for name in session.state.names)

@@ -145,8 +145,10 @@ class Reduction:
         if mine.final.final_wht_type != theirs.final.final_wht_type:
             return None
         alike = {name: getattr(mine, name) for name in ("final", "final_grid", "cosmicray", "blot")}
-        if theirs.model_copy(update=alike) != mine or self._median is None:
+        if theirs.model_copy(update=alike) != mine:
             return None
+        if self._median is None and (theirs.cosmicray.driz_cr or theirs.median.median):
+            return None  # this one has no median to share
         keys = array_keys(self.exposures, parameters, self.separate_grid, grid)
         if any(keys[name] != self.keys[name] for name in ("prepass", "median")):
             return None  # a file that parameters name was edited

@@ -66,8 +66,8 @@ def gather(
     Notes
     -----
     ``session.json``; ``shifts.txt``, ``shifts_wcs.fits``, ``tweakreg.log`` and ``tweakreg.ecsv`` of the
-    alignment of now; ``<stem>_record.json`` and the files of each product that is fresh; under
-    ``parameters/<product>`` every form that `Session.export` makes.
+    alignment of now; ``<stem>_record.json`` and the files of each product that is fresh; ``<stem>.reg``,
+    its DS9 regions; under ``parameters/<product>`` every form that `Session.export` makes.
     """
     folder = Path(folder)
     missing: list[str] = []
@@ -84,6 +84,10 @@ def gather(
         catalogs.write_table(bare, folder / "tweakreg.ecsv")
     made: dict[str, Product] = {}
     for name, stem in stems_of(session).items():
+        try:
+            session.write_regions(folder / f"{stem}.reg", name, replace=True)
+        except DataError as error:
+            missing.append(f"Product {name}: no DS9 regions: {error}")
         missing += _write_parameters(session, name, folder / "parameters" / name)
         product = session.result(name)
         if product is None:

@@ -7,6 +7,7 @@ star's core for rays: the exposures are misaligned, or the thresholds too low.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -384,6 +385,7 @@ def find_stars(
         Least peak over the noise of the image.
     """
     from photutils.detection import DAOStarFinder
+    from photutils.utils.exceptions import NoDetectionsWarning
 
     values = sci[area & np.isfinite(sci)]
     level = float(np.median(values)) if values.size else math.nan
@@ -392,7 +394,9 @@ def find_stars(
     blank = area & (np.abs(np.nan_to_num(sci) - level) < 3 * noise)
     if values.size and noise > 0:
         finder = DAOStarFinder(threshold * noise, max(2.0, 0.11 / scale_arcsec))
-        found = finder(np.where(np.isfinite(sci), sci - level, 0), mask=~area)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoDetectionsWarning)  # none is an answer too
+            found = finder(np.where(np.isfinite(sci), sci - level, 0), mask=~area)
         if found is not None:
             names = (
                 ("x_centroid", "y_centroid") if "x_centroid" in found.colnames else ("xcentroid", "ycentroid")

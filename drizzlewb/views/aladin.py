@@ -4,6 +4,7 @@ ipyaladin's module asks a CDN for Aladin at run time. Where that fails it stays 
 small module of ours loads it instead, and reports what became of it.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
@@ -124,8 +125,10 @@ class AladinMap(Aladin):
             self._layers.clear()
             self.shown = True
             self._on_shown()
-        elif not self.shown:
-            self._on_trouble(str(message.get("why", ""))[:200])
+        else:
+            self.shown = False
+            why = re.sub(r"[\s:]*blob:\S+", "", str(message.get("why", "")))  # the address says nothing
+            self._on_trouble(why[:200])
 
     def _clicked(self, place: Any) -> None:
         try:

@@ -31,6 +31,7 @@ session.json            parameters, decisions and their history; Session.open("s
 shifts.txt              shift file; shifts_wcs.fits is the plane of its numbers
 tweakreg.log, .ecsv     log and table of the alignment
 *_record.json           what reproduces each product, bit for bit: drizzlewb.replay
+*.reg                   DS9 regions: footprints, output image, sources, masks
 parameters/             each product's parameters: JSON, scripts for drizzlewb and DrizzlePac, TEAL's files
 headers/                headers of the products
 statistics.json         numbers of the products: SCI, WHT, sky, cosmic rays

@@ -126,7 +126,7 @@ class ImageView(W.VBox):
         self.tools.layout.display = "" if tools else "none"
         self.empty = W.HTML('<span class="dwb-soft">Nothing to show yet.</span>')
         for part in (self.tools, self.figure):
-            part.layout.visibility = "hidden"  # it keeps its size: bqplot would not find it again
+            part.add_class("dwb-unseen")  # it keeps its size: bqplot would not find it again
         super().__init__(
             [self.empty, self.tools, self.figure, self.readout], layout=W.Layout(width=f"{size_px}px")
         )
@@ -152,7 +152,8 @@ class ImageView(W.VBox):
         """
         keep = keep_view and self.frame is not None
         self.empty.layout.display = "none"
-        self.tools.layout.visibility = self.figure.layout.visibility = "visible"
+        for part in (self.tools, self.figure):
+            part.remove_class("dwb-unseen")
         self.frame = frame
         self.moving = moving
         self.figure.title = frame.name

@@ -92,6 +92,8 @@ class SkyPlot(W.VBox):
             corners = np.column_stack(self.offsets(*np.asarray(path, float).T))
             parts += [corners, corners[:1], [[np.nan, np.nan]]]
         mark = self._marks.get(layer)
+        if mark is None and not parts:
+            return  # an empty line would fill the browser's console with complaints
         xy = np.vstack(parts) if parts else np.full((1, 2), np.nan)
         if mark is None:
             mark = bq.Lines(
@@ -108,6 +110,8 @@ class SkyPlot(W.VBox):
         self._kept[layer] = (self.draw_points, (layer, points, colour))
         x, y = self.offsets(*np.asarray(points, float).reshape(-1, 2).T)
         mark = self._marks.get(layer)
+        if mark is None and not len(x):
+            return
         if mark is None:
             mark = bq.Scatter(
                 x=x, y=y, scales={"x": self.x, "y": self.y}, colors=[colour], fill=False,

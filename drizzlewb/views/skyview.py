@@ -1,10 +1,11 @@
 """The sky view: Aladin Lite where its JavaScript can be had, the same content drawn by us where not."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as W
+import numpy as np
 import traitlets as tr
 
 from drizzlewb.errors import DrizzlewbError
@@ -79,6 +80,7 @@ class SkyView(W.VBox):
         self.layers = SkyLayers()
         self._looked_at: tuple[Any, ...] = ()
         self._image_of: Any = None
+        self._drawn: dict[str, bytes] = {}
         self.plot: SkyPlot | None = None
         self.aladin: AladinMap | None = None
         self.note = W.HTML()
@@ -144,7 +146,8 @@ class SkyView(W.VBox):
         self.refresh()
 
     def _aladin_missing(self, why: str) -> None:
-        self._fall_back(why or "no reason was given")
+        if self.drawn_by != "plot":
+            self._fall_back(why or "no reason was given")
 
     def _fall_back(self, why: str) -> None:
         self.plot = SkyPlot(self.clicked, self._size)
@@ -167,6 +170,7 @@ class SkyView(W.VBox):
 
     def _forget(self) -> None:
         self._image_of = None
+        self._drawn.clear()
 
     @property
     def _canvas(self) -> Any:
@@ -210,15 +214,28 @@ class SkyView(W.VBox):
         canvas = self._canvas
         if canvas is None:
             return
-        canvas.draw_paths("exposures", layers.footprints, COLOURS["sky"])
-        canvas.draw_paths("output", [p for p in (layers.grid,) if p is not None], COLOURS["green"])
-        canvas.draw_paths("masks", layers.masks, COLOURS["red"])
-        canvas.draw_points("sources", layers.sources, COLOURS["yellow"])
         self._draw_image(canvas, layers.cutout)
-        canvas.draw_paths("region", [p for p in (layers.region,) if p is not None], COLOURS["orange"])
+        for name, paths, colour in (
+            ("exposures", layers.footprints, COLOURS["sky"]),
+            ("output", [p for p in (layers.grid,) if p is not None], COLOURS["green"]),
+            ("masks", layers.masks, COLOURS["red"]),
+            ("region", [p for p in (layers.region,) if p is not None], COLOURS["orange"]),
+        ):
+            if self._is_new(name, paths):
+                canvas.draw_paths(name, paths, colour)
+        if self._is_new("sources", [layers.sources]):
+            canvas.draw_points("sources", layers.sources, COLOURS["yellow"])
         if layers.center != self._looked_at:
             self._looked_at = layers.center
             self.look()
+
+    def _is_new(self, layer: str, paths: Sequence[Any]) -> bool:
+        """Whether a layer differs from what is drawn: only then it is sent."""
+        key = b";".join(np.ascontiguousarray(p, np.float64).tobytes() for p in paths)
+        if self._drawn.get(layer) == key:
+            return False
+        self._drawn[layer] = key
+        return True
 
     def _draw_image(self, canvas: Any, cutout: Any) -> None:
         if cutout is None or cutout is self._image_of:

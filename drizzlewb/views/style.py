@@ -71,6 +71,7 @@ _CSS = """
 .dwb-wrong input { outline: 2px solid #D55E00; }
 .dwb-why { color: var(--dwb-text); border-left: 3px solid #D55E00; padding-left: 6px; font-size: 12px; }
 .dwb-help { color: var(--dwb-soft); font-size: 12px; max-width: 560px; }
+.dwb-unseen, .dwb-unseen * { visibility: hidden !important; }
 .dwb-image image { image-rendering: pixelated; }
 .dwb-text textarea { font-family: var(--jp-code-font-family, monospace); font-size: 12px; white-space: pre; }
 .dwb-readout { font-family: var(--jp-code-font-family, monospace); font-size: 12px; min-height: 18px; }

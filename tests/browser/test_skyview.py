@@ -67,7 +67,7 @@ def test_without_aladin_the_same_content_is_drawn_and_the_reason_told(jupyter, p
     page.wait_for_selector("text=Sky, north up, east left")
     kernel = jupyter.kernel(f"no-aladin-{how}")
     assert kernel.ask("sky.drawn_by") == "plot"
-    wait_for(kernel, "len(sky.plot.figure.marks) == 6")
+    wait_for(kernel, "len(sky.plot.figure.marks) == 4")
     page.get_by_role("button", name="RA/Dec labels").click()
     page.wait_for_selector("text=right ascension")
     box = page.locator(".bqplot .plotarea_events").first.bounding_box()

@@ -54,9 +54,13 @@ def choose(panel, name):
 
 def brush(plot, x, y):
     """What a browser sends when the mouse is let go."""
-    plot.brush.brushing = True
-    plot.brush.selected_x, plot.brush.selected_y = np.array(x, float), np.array(y, float)
-    plot.brush.set_state({"brushing": False})
+    drag(plot.brush, "click", x[0], y[0])
+    drag(plot.brush, "mousemove", x[0], y[1])
+    drag(plot.brush, "click", x[1], y[1])
+
+
+def drag(brush, event, x, y):
+    brush.from_mouse(None, {"event": event, "domain": {"x": x, "y": y}}, None)
 
 
 def test_found_and_aligned_by_a_click_and_by_python(tiny_set):
@@ -160,10 +164,10 @@ def test_stars_are_brushed_rejected_taken_back_and_undone(panel, session, tiny_s
 def test_a_brush_that_moves_selects_nothing_yet(panel, session):
     choose(panel, other_visit(session).rootname)
     plot = panel.residuals.vectors
-    plot.brush.brushing = True
-    plot.brush.selected_x, plot.brush.selected_y = np.array([0.0, 1e4]), np.array([0.0, 1e4])
+    drag(plot.brush, "click", 0.0, 0.0)
+    drag(plot.brush, "mousemove", 1e4, 1e4)
     assert session.selection.stars == ()
-    plot.brush.set_state({"brushing": False})
+    drag(plot.brush, "click", 1e4, 1e4)
     assert len(session.selection.stars) > 20
 
 
@@ -196,12 +200,12 @@ def test_peak_limits_are_dragged_and_the_fields_follow(panel, session, tiny_set)
     sources = session.solution[name].sources
     assert edges[0] < sources.peak.min() < sources.peak.max() < edges[-1]
     number = len(session.history_table)
-    panel.peaks.brush.brushing = True
+    drag(panel.peaks.brush, "click", edges[0], 1.0)
     low, middle, last = (float(v) for v in np.percentile(sources.peak, [20, 30, 40]))
     for peak in (low, middle, last):
-        panel.peaks.brush.selected = np.array([peak, edges[-1]])
+        drag(panel.peaks.brush, "mousemove", peak, 1.0)
         assert session.alignment_parameters.imagefind.peakmin == float(f"{peak:.3g}")
-    panel.peaks.brush.set_state({"brushing": False})
+    drag(panel.peaks.brush, "click", last, 1.0)
     assert len(session.history_table) == number + 1  # one movement, one step
     last = float(f"{last:.3g}")
     assert panel.form["peakmin"].control.value == f"{last:.10g}"
@@ -213,7 +217,7 @@ def test_peak_limits_are_dragged_and_the_fields_follow(panel, session, tiny_set)
     assert other.alignment_parameters == session.alignment_parameters
     # From Python the brush follows.
     session.set(None, {"tweakreg.peakmin": low, "tweakreg.peakmax": 2 * last})
-    np.testing.assert_allclose(panel.peaks.brush.selected, [low, 2 * last])
+    np.testing.assert_allclose(panel.peaks.brush.x, [low, 2 * last])
     panel.peaks.free.click()
     assert session.alignment_parameters.imagefind.peakmin is None
 

@@ -103,10 +103,11 @@ def test_a_misaligned_exposure_stands_out_by_word_and_colour(shared, tiny_set):
         ra, dec = chip.wcs.crval
         shifted.append(replace_tan(chip.wcs, (ra + 1.5 * 0.05 / 3600, dec), chip.wcs.cd))
     session = Session([*exposures[:2], wrong.with_wcs(shifted), exposures[3]])
+    session.set(combine_type="median", final_scale=0.05, final_rot=0.0)
     panel = CosmicRaysPanel(session)
     panel.masks.button.click()
     settle(panel, lambda: len(panel.bars.x) == 4)
-    assert f"{wrong.rootname} (" in panel.fractions_told.value
+    assert f"{wrong.rootname}: " in panel.fractions_told.value
     assert "misaligned" in panel.fractions_told.value
     assert len(set(panel.bars.colors)) == 2
     assert panel.bars.colors[2] != panel.bars.colors[0]

@@ -85,6 +85,20 @@ def test_a_folder_that_is_not_there_is_said(panel, tmp_path):
         assert "<u>absent" not in panel.messages.value
 
 
+def test_regions_are_saved_by_a_click_and_by_python_alike(panel, reduced_session, tmp_path):
+    panel.kinds["masks"].value = False
+    panel.regions.button.click()
+    saved = (tmp_path / "F606W.reg").read_text()
+    assert saved.count("polygon(") == 5  # two exposures of two chips, and the output image
+    assert saved.count("circle(") > 20
+    (tmp_path / "F606W.reg").unlink()
+    exec(panel.regions.code, {"session": reduced_session})
+    assert (tmp_path / "F606W.reg").read_text() == saved
+    for box in panel.kinds.values():
+        box.value = False
+    assert panel.regions.reason == "tick what shall be in it"
+
+
 def test_the_session_is_saved_and_opens_again(panel, reduced_session, tiny_set, tmp_path):
     panel.session_name.value = "work.json"
     panel.save_session.button.click()

@@ -85,3 +85,30 @@ def test_what_cannot_be_looked_at(tiny_f606w, made):
         preview_region(made, Region(-50, -10, 0, 10), 1.0, Pieces())
     with pytest.raises(DataError, match="driz_cr=True"):
         masked_box(reduction_of(tiny_f606w, driz_cr=False), 0, Region(0, 10, 0, 10))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "shared"),
+    [
+        ({"driz_cr_snr": "6 5"}, True),
+        ({"blot_interp": "linear", "driz_cr_grow": 3}, True),
+        ({"final_pixfrac": 0.7}, True),
+        ({"driz_cr": False}, True),
+        ({"combine_type": "median"}, False),
+        ({"skymethod": "localmin"}, False),
+    ],
+    ids=str,
+)
+def test_other_thresholds_share_the_median(made, tiny_f606w, keywords, shared):
+    parameters = ReduceParameters.from_keywords({**KEYWORDS, **keywords})
+    other = made.again(tiny_f606w, parameters, made.final_grid)
+    assert (other is not None) == shared
+    if other is not None:
+        fresh = reduction_of(tiny_f606w, **keywords)
+        ny, nx = fresh.final_grid.shape
+        region = Region(ny // 2, ny // 2 + 30, nx // 2, nx // 2 + 40)
+        ours, theirs = other.product(region), fresh.product(region)
+        np.testing.assert_array_equal(ours.sci, theirs.sci)
+        np.testing.assert_array_equal(ours.wht, theirs.wht)
+        assert other.cr_fractions().keys() == fresh.cr_fractions().keys()
+        assert other.cr_fractions() == pytest.approx(fresh.cr_fractions(), abs=0)

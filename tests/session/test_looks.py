@@ -110,7 +110,8 @@ def test_what_cannot_be_looked_at(session, name):
 
 def test_why_is_the_product(session, name):
     product = session.run("F606W").result(120)
-    y, x = (n // 2 for n in product.sci.shape)
+    covered = np.argwhere(product.wht > 0)
+    y, x = (int(v) for v in covered[len(covered) // 2])  # the middle of the grid may lie in the gap
     told = session.why("F606W", x, y)
     assert (np.float32(told.sci), np.float32(told.wht)) == (product.sci[y, x], product.wht[y, x])
     assert told.unit == product.header["BUNIT"]

@@ -45,6 +45,10 @@ class TestRight:
         assert refused.status == "refused"
         assert refused.stage == "offset"
         assert "widen searchrad to" in refused.verdict.text
+        # The histogram that holds the far peak is there to be looked at.
+        assert_allclose((refused.peak.dx, refused.peak.dy), (dx, dy), atol=1.0)
+        half = refused.start.counts.shape[0] // 2
+        assert max(abs(dx), abs(dy)) < half
         advised = float(refused.verdict.text.split("widen searchrad to ")[1].split()[0])
         assert advised <= enough * 1.1
         for radius in (advised, enough):

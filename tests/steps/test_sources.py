@@ -89,6 +89,21 @@ class TestFindSources:
         assert_allclose(found.fwhm_px, seen, rtol=0.02)
         assert found.advised_conv_width == 4.5
 
+    def test_what_was_dropped_keeps_place_and_peak(self, tmp_path):
+        _, _, image = scene()
+        exposure = exposure_of(tmp_path, image)
+        every = find_sources(exposure, ImageFind(threshold=40.0))
+        found = find_sources(exposure, ImageFind(threshold=40.0, peakmax=5000.0))
+        (report,) = found.reports
+        assert {why: len(lost) for why, lost in report.left_out.items()} == report.dropped
+        lost = report.left_out["peakmax"]
+        assert len(lost) == len(every) - len(found) > 0
+        assert (lost[:, 2] >= 5000.0).all()
+        bright = every.take(every.peak >= 5000.0)
+        assert_allclose(np.sort(lost[:, 2]), np.sort(bright.peak))
+        distance, _ = separation(bright, lost[:, :2])
+        assert distance.max() < 1.0
+
     def test_sky_positions_are_those_of_astropy(self, tmp_path):
         from astropy.wcs import WCS
 

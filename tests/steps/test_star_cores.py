@@ -59,7 +59,7 @@ def test_verdicts(chip):
     assert ruined.verdict == "fail"
     assert "driz_cr_scale" in ruined.words
     assert ruined.bins["excess"][-1] == pytest.approx(0.15, abs=0.05)
-    assert ruined.bins["stars"][:-1].sum() == ruined.stars
+    assert ruined.bins["stars"][-1] == ruined.stars >= ruined.bins["stars"][:-1].sum() > 0
 
 
 def test_few_stars_are_counted_and_not_graded(chip):

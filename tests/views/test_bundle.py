@@ -26,7 +26,7 @@ def test_everything_that_a_trainer_wants_is_in_it(bundle, reduced_session):
         assert names == sorted(names, key=lambda n: n.split("/"))
         for name in (
             "README.txt", "session.json", "shifts.txt", "shifts_wcs.fits", "tweakreg.log", "tweakreg.ecsv",
-            "F606W_record.json", "F606W_drc.fits", "headers/F606W.txt", "statistics.json",
+            "F606W_record.json", "F606W_drc.fits", "F606W.reg", "headers/F606W.txt", "statistics.json",
             "parameters/F606W/F606W_drizzlepac.py", "parameters/F814W/F814W.json",
             "figures/hist2d_j8ny01szq.png", "figures/vector_j8ny01szq.png", "figures/residuals_j8ny01szq.png",
             "figures/picture_F606W.png", "figures/weight_F606W.png", "figures/histogram_F606W.png",

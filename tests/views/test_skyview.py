@@ -102,14 +102,14 @@ def test_without_aladin_it_says_why_and_draws_the_same(session, sent):
     assert view.plot in view.area.children
     assert sent == []
     marks = view.plot.figure.marks
-    assert len(marks) == 5
+    assert len(marks) == 2
     x = np.asarray(marks[0].x)
     assert np.isfinite(x).sum() > 12 * 32
     # East lies to the left: larger RA at smaller x.
     ra, _ = view.plot.sky(np.array([-1.0, 1.0]), np.array([0.0, 0.0]))
     assert ra[0] > ra[1]
     session.preview(size=(80, 100)).result(120)
-    assert len(view.plot.figure.marks) == 6
+    assert len(view.plot.figure.marks) == 4
     assert type(view.plot.figure.marks[0]).__name__ == "Image"  # below the lines
     view.close()
 
@@ -122,8 +122,21 @@ def test_aladin_that_comes_late_takes_the_place_of_the_plot(session, sent):
     assert view.area.children == (view.aladin,)
     assert view.aladin.layout.display != "none"
     assert drawn(sent, view) == ["exposures", "output"]
-    fail(view)  # a message that was on its way
-    assert view.drawn_by == "aladin"
+    fail(view)  # the page is opened again, now without a network
+    assert view.drawn_by == "plot"
+    view.close()
+
+
+def test_only_what_has_changed_is_sent(session, sent):
+    view = SkyView(session, background=False)
+    arrive(view)
+    sent.clear()
+    session.set(final_pixfrac=0.7)
+    session.publish()
+    assert sent == []
+    session.select(center=view.layers.center)
+    assert [e for _, e, _, _ in sent] == ["add_overlay"]
+    assert sent[0][2]["graphic_options"]["name"].startswith("region")
     view.close()
 
 
