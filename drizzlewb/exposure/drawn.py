@@ -136,7 +136,7 @@ def covered(
         for a, b in zip(corners[:-1], corners[1:], strict=True):
             inside[where] |= _distance2(x, y, a, b) <= half**2
     else:
-        inside[where] = in_polygon(x, y, corners)
+        inside[where] = in_polygon(x, y, corners, border=True)
         for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True) if size > 0 else ():
             inside[where] |= _distance2(x, y, a, b) <= size**2
     return inside
@@ -166,14 +166,18 @@ def _distance2(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> np
     return (x - a[0] - t * along[0]) ** 2 + (y - a[1] - t * along[1]) ** 2
 
 
-def in_polygon(x: np.ndarray, y: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Which points lie in a polygon with corners (m, 2): even-odd rule; points on a side are inside."""
+def in_polygon(x: np.ndarray, y: np.ndarray, corners: np.ndarray, *, border: bool = False) -> np.ndarray:
+    """Which points lie in a polygon with corners (m, 2): even-odd rule.
+
+    With `border` all points on a side are inside; else those on lower and left sides may be, as in a
+    tiling of the plane, so that the area is right.
+    """
     inside = np.zeros(np.broadcast(x, y).shape, bool)
-    border = np.zeros_like(inside)
+    on_side = np.zeros_like(inside)
     for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         cross = (bx - ax) * (y - ay) - (by - ay) * (x - ax)  # > 0 left of the side
         upward, downward = (ay <= y) & (y < by), (by <= y) & (y < ay)
         inside ^= (upward & (cross > 0)) | (downward & (cross < 0))
         between = (x - ax) * (x - bx) + (y - ay) * (y - by) <= 0
-        border |= (cross == 0) & between
-    return inside | border
+        on_side |= (cross == 0) & between
+    return inside | on_side if border else inside

@@ -66,8 +66,9 @@ def gather(
     Notes
     -----
     ``session.json``; ``shifts.txt``, ``shifts_wcs.fits``, ``tweakreg.log`` and ``tweakreg.ecsv`` of the
-    alignment of now; ``<stem>_record.json`` and the files of each product that is fresh; ``<stem>.reg``,
-    its DS9 regions; under ``parameters/<product>`` every form that `Session.export` makes.
+    alignment of now; of each product ``<stem>.reg``, its DS9 regions, and, if it is fresh,
+    ``<stem>_record.json`` and its files; under ``parameters/<product>`` every form that `Session.export`
+    makes.
     """
     folder = Path(folder)
     missing: list[str] = []

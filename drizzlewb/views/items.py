@@ -75,7 +75,7 @@ def _image_item(path: Path, extension: str, name: str) -> Item:
 def _hdu_item(path: Path, hdu: HDU, name: str, unit: str) -> Item:
     plane = hdu.plane(str(path))
     region = Region(0, plane.shape[0], 0, plane.shape[1])
-    wcs = _celestial(hdu.header, plane.shape)
+    wcs = _celestial(fits.Header.fromstring(hdu.text), plane.shape)
     if wcs is None:
         return Item(name, (Frame(name, region, plane.values, unit),))
     if isinstance(wcs, OutputGrid):

@@ -123,15 +123,24 @@ class Jupyter:
         page.add_style_tag(content=HIDE_CODE)
 
     @staticmethod
-    def run_cells(page, number):
-        page.locator(".jp-Notebook .jp-Cell").first.click()
-        for _ in range(number):
-            page.keyboard.press("Shift+Enter")
+    def run_cells(page, number, timeout_ms=300_000):
+        """Run the first cells of the notebook that is open, and wait until they are done."""
+        prompts = "[...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')]"
+        for _ in range(5):
+            page.locator(".jp-Notebook .jp-Cell").first.click()
+            for _ in range(number):
+                page.keyboard.press("Shift+Enter")
+            try:  # a notebook whose kernel is still on its way lets the keys go by
+                page.wait_for_function(
+                    f"{prompts}.some(e => /\\[(\\*|\\d+)\\]/.test(e.textContent))", timeout=15_000
+                )
+                break
+            except Exception:  # noqa: BLE001, S112 -- tried again
+                continue
         page.wait_for_function(
-            """n => { const p = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')];
-                return p.slice(0, n).every(e => /\\[\\d+\\]/.test(e.textContent)); }""",
+            f"n => {prompts}.slice(0, n).every(e => /\\[\\d+\\]/.test(e.textContent))",
             arg=number,
-            timeout=180_000,
+            timeout=timeout_ms,
         )
 
     def voila(self, page, name, *cells):
