@@ -65,7 +65,7 @@ class WeightsPanel(Panel):
         self.histogram = figures.figure(
             "Weight in the full overlap", "weight over its median", "pixels", width_px=420, height_px=240
         )
-        self.counted = figures.bars(self.histogram, [0.0, 1.0], [0.0, 0.0], padding=0.0)
+        self.counted = figures.lines(self.histogram)
         self.imprint = figures.figure(
             "Star cores that lost weight, less blank places", "magnitude (instrumental)", "excess (%)",
             width_px=420, height_px=240,
@@ -181,7 +181,7 @@ class WeightsPanel(Panel):
         values = found.wht[check.area]
         counts, edges = np.histogram(values / check.median if values.size else values, 60, (0.0, 1.6))
         with self.counted.hold_sync():
-            self.counted.x, self.counted.y = 0.5 * (edges[1:] + edges[:-1]), counts.astype(float)
+            self.counted.x, self.counted.y = np.repeat(edges, 2), np.r_[0.0, np.repeat(counts, 2), 0.0]
         self._show_bins(check)
 
     def _show_bins(self, check: Any) -> None:
