@@ -4,7 +4,7 @@ EXTRAS ?= dev,peers,lab
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: test demo bench long lint docs clean
+.PHONY: test demo bench long lint docs lab clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -26,6 +26,9 @@ docs: $(READY)
 
 demo: $(READY)
 	$(BIN)/drizzlewb demo --size tiny --out out/demo
+
+lab: $(READY)
+	$(BIN)/drizzlewb lab out/lab
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

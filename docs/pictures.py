@@ -54,7 +54,7 @@ def pictures(folder: Path, theme: str = "light", wait_ms: int = 6000) -> list[Pa
     try:
         with sync_playwright() as started:
             browser = started.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_ARGUMENTS)
-            page = browser.new_page(viewport={"width": 1320, "height": 1800})
+            page = browser.new_page(viewport={"width": 1320, "height": 2600})
             page.set_default_timeout(300_000)
             server.lab(page, "pictures", CELL)
             page.wait_for_selector(".dwb-steps button")
