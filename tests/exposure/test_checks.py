@@ -93,7 +93,7 @@ class TestSaturation:
 
 
 def test_wfpc2_area_mode_is_a_binning(tmp_path):
-    assert list(pair(tmp_path, "WFPC2", second={"primary": {"MODE": "AREA"}})) == ["binning"]
+    assert list(pair(tmp_path, "WFPC2", second={"primary": {"MODE": "AREA"}})) == ["chips", "binning"]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,8 @@ class TestRight:
         refused = run(image, ref, grid)
         assert refused.stage == "offset"
         turned = float(refused.verdict.text.split("turned by ")[1].split()[0])
-        assert turned == pytest.approx(rotation, abs=0.05)
+        # To a step of the scan: neighbouring angles move the outermost star by 1.5 px.
+        assert turned == pytest.approx(rotation, abs=0.1)
         assert "a fitgeometry that turns" in refused.verdict.text
         advised = float(refused.verdict.text.split("widen searchrad to ")[1].split()[0])
         found = run(image, ref, grid, searchrad=advised)
