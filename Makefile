@@ -4,7 +4,7 @@ EXTRAS ?= dev,peers,lab
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: test demo bench long lint clean
+.PHONY: test demo bench long lint docs lab clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -21,8 +21,14 @@ lint: $(READY)
 test: lint
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
+docs: $(READY)
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs out/docs
+
 demo: $(READY)
 	$(BIN)/drizzlewb demo --size tiny --out out/demo
+
+lab: $(READY)
+	$(BIN)/drizzlewb lab out/lab
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

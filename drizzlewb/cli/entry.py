@@ -8,11 +8,11 @@ import threading
 from collections.abc import Sequence
 
 from drizzlewb import __version__
-from drizzlewb.cli import align, demo, export, grade, reduce, simulate
+from drizzlewb.cli import align, app, demo, export, grade, lab, reduce, simulate
 from drizzlewb.cli.common import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_OURS
 from drizzlewb.errors import Cancelled, DrizzlewbError
 
-COMMANDS = (align, reduce, simulate, grade, demo, export)
+COMMANDS = (align, reduce, simulate, grade, demo, export, lab, app)
 """One file a command: ``add_to(commands)`` adds its parser, ``run(arguments, cancel)`` does it."""
 
 

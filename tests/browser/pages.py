@@ -62,6 +62,9 @@ class Jupyter:
         tracker.mkdir()
         # Cells outside the window would not be there to be looked at.
         (tracker / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
+        extensions = self.folder / "share" / "labextensions"
+        extensions.mkdir(parents=True)
+        (extensions / "drizzlewb-launcher").symlink_to(REPOSITORY / "drizzlewb" / "launcher")
         self.work = self.folder / "work"
         self.work.mkdir()
         with socket.socket() as probe:
@@ -71,6 +74,7 @@ class Jupyter:
             os.environ,
             JUPYTERLAB_SETTINGS_DIR=str(self.folder / "settings"),
             JUPYTER_RUNTIME_DIR=str(self.runtime),
+            JUPYTER_PATH=str(self.folder / "share"),
             PYTHONPATH=os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
         )
         self.log = open(self.folder / "server.log", "w")  # noqa: SIM115 -- closed in stop
