@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from drizzlewb.exposure import Exposure
-from drizzlewb.parameters.exchange import from_dict
 from drizzlewb.products.aligned import AlignedSolution
 from drizzlewb.products.drc import Product
 from drizzlewb.steps.image_quality import noise_factor
@@ -288,7 +287,7 @@ def _product(product: Product | None, wanted: dict[str, Any], absent: dict[str, 
 
 
 def _parameters(product: Product) -> dict[str, Any]:
-    return from_dict(product.record["parameters"]).reduce.flat()
+    return product.parameters.flat()
 
 
 def _chips(product: Product) -> list[dict[str, Any]]:
