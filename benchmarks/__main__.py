@@ -4,7 +4,17 @@ import importlib
 import sys
 import time
 
-ALL = ("imports", "kernels", "cleaning", "alignment", "training", "interactive", "cancel", "reduce")
+ALL = (
+    "imports",
+    "kernels",
+    "cleaning",
+    "alignment",
+    "training",
+    "interactive",
+    "workbench",
+    "cancel",
+    "reduce",
+)
 
 
 def main() -> int:
