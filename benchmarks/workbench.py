@@ -100,14 +100,14 @@ def main() -> None:
 
 def step(page, title: str) -> None:
     page.locator(".dwb-steps button", has_text=title).first.click()
-    page.locator(".dwb-title", has_text=title).wait_for()
+    page.locator(".dwb-title:visible", has_text=title).first.wait_for()
     page.wait_for_timeout(4000)
 
 
 def interactions(page, kernel) -> None:
     step(page, "Final drizzle")
     page.evaluate(WATCH, "F606W: sci")
-    handle = page.locator(".dwb-field", has_text="final_pixfrac").locator(".noUi-handle").first
+    handle = page.locator(".dwb-field:visible", has_text="final_pixfrac").locator(".noUi-handle").first
     handle.focus()
     keys = ["ArrowRight", "ArrowLeft"]
     times = [measure(page, lambda k=k: page.keyboard.press(keys[k % 3 % 2])) for k in range(MOVES)]
@@ -123,7 +123,8 @@ def interactions(page, kernel) -> None:
     page.evaluate(WATCH, "this region")
     handle = page.locator(".noUi-handle:visible").first
     handle.focus()
-    times = [measure(page, lambda k=k: page.keyboard.press(keys[k % 3 % 2])) for k in range(MOVES)]
+    press = [lambda k=k: page.keyboard.press(keys[k % 3 % 2]) for k in range(MOVES)]
+    times = [measure(page, act, settle_ms=3500) for act in press]
     say("CR threshold slider to new pixels of the product's region", times[2:], 250)
 
 

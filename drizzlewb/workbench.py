@@ -116,10 +116,15 @@ class Workbench(W.VBox):
             raise KeyError(msg)
         if title not in self.panels:
             self.panels[title] = self._classes[title](self.session)
-        for name, panel in self.panels.items():
-            panel.visible = name == title
+        chosen = self.panels[title]
+        # Panels that were opened stay on the page, hidden: to make them anew takes several times longer.
+        for panel in self.area.children:
+            panel.layout.display = "none" if panel is not chosen else None
+        if chosen not in self.area.children:
+            self.area.children = (*self.area.children, chosen)
+        for panel in self.panels.values():
+            panel.visible = panel is chosen
         self.current = title
-        self.area.children = (self.panels[title],)
         self._show_steps()
         return self.panels[title]
 

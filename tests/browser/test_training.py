@@ -27,7 +27,7 @@ def files(tiny_set, tmp_path):
 
 def step(page, title):
     page.locator(".dwb-steps button", has_text=title).first.click()
-    page.locator(".dwb-title", has_text=title).wait_for()
+    page.locator(".dwb-title:visible", has_text=title).first.wait_for()
 
 
 def click(page, name):
@@ -37,7 +37,7 @@ def click(page, name):
 
 def choose(page, label, value):
     """Type a value into the field of a parameter."""
-    field = page.locator(".dwb-field", has=page.locator(f'.dwb-name:text-is("{label}")')).first
+    field = page.locator(".dwb-field:visible", has=page.locator(f'.dwb-name:text-is("{label}")')).first
     box = field.locator("select")
     if box.count():
         box.first.select_option(value)
@@ -152,9 +152,9 @@ def test_a_slider_that_is_dragged_makes_one_step_of_history(jupyter, page, files
     step(page, "Final drizzle")
     click(page, "Preview")
     until(page, kernel, "'F606W' in session.shown")
-    handle = page.locator(".dwb-field", has=page.locator('.dwb-name:text-is("final_pixfrac")')).locator(
-        ".noUi-handle"
-    )
+    handle = page.locator(
+        ".dwb-field:visible", has=page.locator('.dwb-name:text-is("final_pixfrac")')
+    ).locator(".noUi-handle")
     box = handle.first.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
