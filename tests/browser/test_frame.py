@@ -54,6 +54,7 @@ def test_an_impossible_value_says_why_beside_the_field(jupyter, page, cell, shoo
     shoot(page)
 
 
+@pytest.mark.long
 def test_by_keyboard_alone(jupyter, page, cell):
     jupyter.lab(page, "keys", cell)
     page.wait_for_selector(".dwb-steps button")
@@ -66,6 +67,7 @@ def test_by_keyboard_alone(jupyter, page, cell):
     assert focused
 
 
+@pytest.mark.long
 def test_two_workbenches_in_one_notebook(jupyter, page, cell, shoot):
     second = re.sub(r"\bbench\b", "second", re.sub(r"\bsession\b", "other", cell))
     jupyter.lab(page, "two", cell, second)
@@ -82,6 +84,7 @@ def test_two_workbenches_in_one_notebook(jupyter, page, cell, shoot):
     kernel.close()
 
 
+@pytest.mark.long
 def test_a_kernel_restart_and_the_saved_session(jupyter, page, cell, tiny_set, tmp_path, shoot):
     path = str(tmp_path / "session.json")
     again = f"""
@@ -137,6 +140,7 @@ def test_in_voila(jupyter, page, cell, shoot):
     shoot(page)
 
 
+@pytest.mark.long
 def test_in_notebook_7(jupyter, page, cell, shoot):
     from pages import write_notebook
 

@@ -29,6 +29,7 @@ def wait_for(kernel, expression, seconds=60):
     raise AssertionError(f"not within {seconds} s: {expression}")
 
 
+@pytest.mark.long
 def test_the_real_aladin_shows_the_exposures_and_a_click_sets_the_region(jupyter, page, cell, shoot):
     aladin.serve(page)
     jupyter.lab(page, "aladin", cell, "other = SkyView(dw.Session(), height_px=200)\nother")
@@ -48,7 +49,9 @@ def test_the_real_aladin_shows_the_exposures_and_a_click_sets_the_region(jupyter
     page.mouse.up()
     page.wait_for_timeout(800)
     assert kernel.ask("session.selection.center") is None  # that was a drag
-    page.mouse.click(x, y)
+    page.mouse.move(x - 20, y - 10, steps=4)
+    page.wait_for_timeout(500)
+    page.mouse.click(x - 20, y - 10, delay=120)  # Aladin looks at the pointer once a frame
     wait_for(kernel, "session.selection.center is not None")
     away = kernel.ask(
         "[abs(a - b) for a, b in zip(session.selection.center, sky.layers.center)] + [sky.layers.radius_deg]"
@@ -59,6 +62,7 @@ def test_the_real_aladin_shows_the_exposures_and_a_click_sets_the_region(jupyter
     kernel.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["block", "swallow"])
 def test_without_aladin_the_same_content_is_drawn_and_the_reason_told(jupyter, page, cell, shoot, how):
     getattr(aladin, how)(page)

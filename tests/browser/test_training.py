@@ -145,6 +145,7 @@ def test_cancel_in_the_middle_leaves_the_session_as_it_was(jupyter, page, files,
     kernel.close()
 
 
+@pytest.mark.long
 def test_a_slider_that_is_dragged_makes_one_step_of_history(jupyter, page, files, shoot):
     jupyter.lab(page, "slider", CELL.format(folder=str(files), files=str(files / "*_flc.fits")))
     page.wait_for_selector(".dwb-steps button")
@@ -170,6 +171,7 @@ def test_a_slider_that_is_dragged_makes_one_step_of_history(jupyter, page, files
     kernel.close()
 
 
+@pytest.mark.long
 def test_a_trail_is_drawn_and_undone(jupyter, page, files, shoot):
     jupyter.lab(page, "trail", CELL.format(folder=str(files), files=str(files / "*_flc.fits")))
     page.wait_for_selector(".dwb-steps button")
