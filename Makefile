@@ -18,8 +18,10 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The browser tests come last and by themselves: kernels behind a page find everything compiled then.
 test: lint
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --ignore tests/browser
+	$(BIN)/python -m pytest tests/browser
 
 docs: $(READY)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs out/docs
@@ -34,7 +36,8 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 long: $(READY)
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m long
+	$(BIN)/python -m pytest -n auto -m long --ignore tests/browser
+	$(BIN)/python -m pytest -m long tests/browser
 
 clean:
 	rm -rf .venv build out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,7 +11,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 def pytest_collection_modifyitems(items):
     for item in items:
         if "browser" in str(item.path.parent.name):
-            item.add_marker(pytest.mark.xdist_group("browser"))
             # Libraries of the browser and its server are not ours to warn about.
             item.add_marker(pytest.mark.filterwarnings("default"))
 
