@@ -65,12 +65,13 @@ def files(tmp_path_factory):
 
 @pytest.fixture
 def before():
-    return set(registry._instances)
+    return set(registry._instances.copy())
 
 
 def born(before):
     """Widgets that were made since."""
-    return [w for key, w in list(registry._instances.items()) if key not in before]
+    # A copy at once: threads of the panels may make widgets meanwhile.
+    return [w for key, w in registry._instances.copy().items() if key not in before]
 
 
 def assert_texts_only(widgets):
