@@ -102,7 +102,7 @@ def test_from_files_to_products_by_clicks_only(jupyter, page, files, shoot):
 
     step(page, "Weights")
     click(page, "Check the weights")
-    until(page, kernel, "session.trials.found('weights') is not None")
+    until(page, kernel, "session.trials.found('weights', 'F606W') is not None")
     page.wait_for_timeout(2000)
     shoot(page, "6-weights")
 
