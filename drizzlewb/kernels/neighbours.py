@@ -42,6 +42,24 @@ class Cells(NamedTuple):
     size: float
 
 
+@kernel
+def _by_cell(x, y, x0, y0, size, nx, ny):
+    """Order of points cell after cell, and where each cell starts in it: a counting sort."""
+    index = np.empty(x.size, np.int64)
+    starts = np.zeros(nx * ny + 1, np.int64)
+    for k in range(x.size):
+        index[k] = int((y[k] - y0) // size) * nx + int((x[k] - x0) // size)
+        starts[index[k] + 1] += 1
+    for c in range(nx * ny):
+        starts[c + 1] += starts[c]
+    order = np.empty(x.size, np.int64)
+    place = starts.copy()
+    for k in range(x.size):
+        order[place[index[k]]] = k
+        place[index[k]] += 1
+    return order, starts
+
+
 def cells(points, size):
     """Sort points into cells.
 
@@ -56,21 +74,22 @@ def cells(points, size):
     -------
     Cells
     """
-    low, high = points.min(0), points.max(0)
-    size = max(float(size), float((high - low).max()) / 2048.0)
-    nx, ny = ((high - low) // size).astype(int) + 1
-    column, row = ((points - low) // size).astype(np.int64).T
-    index = row * nx + column
-    order = np.argsort(index, kind="stable")
-    starts = np.searchsorted(index[order], np.arange(nx * ny + 1))
-    x, y = np.ascontiguousarray(points[order].T)
-    return Cells(x, y, order, starts, int(nx), int(ny), float(low[0]), float(low[1]), size)
+    return _cells(*np.ascontiguousarray(points.T), size)
+
+
+def _cells(x, y, size):
+    x0, y0 = float(x.min()), float(y.min())
+    width, height = float(x.max()) - x0, float(y.max()) - y0
+    size = max(float(size), max(width, height) / 2048.0)
+    nx, ny = int(width // size) + 1, int(height // size) + 1
+    order, starts = _by_cell(x, y, x0, y0, size, nx, ny)
+    return Cells(x[order], y[order], order, starts, nx, ny, x0, y0, size)
 
 
 def _fitting(points, radius):
     """Cells not smaller than the radius, which hold about one point each."""
-    extent = np.ptp(points, axis=0)
-    return cells(points, max(radius, float(np.sqrt(extent[0] * extent[1] / len(points)))))
+    x, y = np.ascontiguousarray(points.T)
+    return _cells(x, y, max(radius, float(np.sqrt(np.ptp(x) * np.ptp(y) / len(points)))))
 
 
 @kernel
@@ -115,15 +134,18 @@ def nearest(points, among, radius):
         position is not finite.
     """
     out = np.full(len(points), -1, np.int64)
-    finite = points[np.isfinite(points).all(1)]
-    if not len(finite) or not len(among):
+    # Column by column: numpy reduces along an axis of two many times slower.
+    px, py = np.ascontiguousarray(points.T)
+    finite = np.isfinite(px) & np.isfinite(py)
+    if not finite.any() or not len(among):
         return out
+    near = np.ones(len(among), bool)
     with np.errstate(invalid="ignore"):
-        near = ((among >= finite.min(0) - radius) & (among <= finite.max(0) + radius)).all(1)
+        for there, here in ((among[:, 0], px[finite]), (among[:, 1], py[finite])):
+            near &= (there >= here.min() - radius) & (there <= here.max() + radius)
     at = np.flatnonzero(near)
     if not at.size:
         return out
-    px, py = np.ascontiguousarray(points.T)
     _nearest(px, py, *_fitting(among[at], radius), radius, out)
     return np.where(out >= 0, at[out], -1)
 

@@ -31,36 +31,62 @@ class ShapeStatistics(NamedTuple):
     round2: np.ndarray
 
 
-def _marginal_height(boxes, gaussian, axis):
-    """Height of DAOFIND's weighted marginal Gaussian along x (axis 2) or y (axis 1)."""
-    across = 3 - axis
-    half = np.array(gaussian.shape) // 2
-    along_weight = half[axis - 1] + 1.0 - np.abs(np.arange(gaussian.shape[axis - 1]) - half[axis - 1])
-    across_weight = half[across - 1] + 1.0 - np.abs(np.arange(gaussian.shape[across - 1]) - half[across - 1])
-    data = np.tensordot(boxes, across_weight, (across, 0))
-    model = np.tensordot(gaussian, across_weight, (across - 1, 0))
-    total = along_weight.sum()
-    model = model - (along_weight * model).sum() / total
-    return data @ (along_weight * model) / (along_weight * model**2).sum()
+def _marginal_weights(gaussian, axis):
+    """Weights of the box's pixels in the height of DAOFIND's marginal Gaussian along y (0) or x (1)."""
+    across = 1 - axis
+    along_weight, across_weight = (
+        n // 2 + 1.0 - np.abs(np.arange(n) - n // 2) for n in (gaussian.shape[axis], gaussian.shape[across])
+    )
+    model = np.tensordot(gaussian, across_weight, (across, 0))
+    model = model - (along_weight * model).sum() / along_weight.sum()
+    along = along_weight * model / (along_weight * model**2).sum()
+    return np.outer(across_weight, along) if axis else np.outer(along, across_weight)
 
 
 @kernel
-def _filtered_boxes(image, weights, xs, ys, out):
-    """Fill out[k] with the filtered image in the kernel's box around each source; 0 where it leaves it."""
+def _measure(image, weights, around, height_x, height_y, xs, ys, out):
+    """Fill out[k]: peak, flux, mean around the centre, marginal heights, two- and fourfold symmetry."""
     ny, nx = image.shape
     ky, kx = weights.shape
     ry, rx = ky // 2, kx // 2
+    row = np.empty(kx)
     for k in range(xs.size):
+        left, bottom = xs[k] - rx, ys[k] - ry
+        peak = -np.inf
+        flux = mean = hx = hy = 0.0
         for j in range(ky):
-            y = ys[k] + j - 2 * ry
             for i in range(kx):
-                x = xs[k] + i - 2 * rx
-                total = 0.0
-                if y >= 0 and x >= 0 and y + ky <= ny and x + kx <= nx:
-                    for b in range(ky):
-                        for a in range(kx):
-                            total += weights[b, a] * image[y + b, x + a]
-                out[k, j, i] = total
+                value = float(image[bottom + j, left + i])
+                peak = max(peak, value)
+                flux += value
+                mean += around[j, i] * value
+                hx += height_x[j, i] * value
+                hy += height_y[j, i] * value
+        two = four = 0.0
+        for j in range(ky):
+            # One row of the filtered image in the box; 0 where the kernel leaves the image.
+            y = bottom + j - ry
+            row[:] = 0.0
+            if 0 <= y <= ny - ky:
+                first, last = max(0, rx - left), min(kx, nx - kx + 1 + rx - left)
+                for b in range(ky):
+                    for a in range(kx):
+                        for i in range(first, last):
+                            row[i] += weights[b, a] * image[y + b, left - rx + i + a]
+            for i in range(kx):
+                if i == rx and j == ry:
+                    continue
+                # Quadrants about the centre, each with one of the half axes.
+                minus = (j >= ry and i < rx) or (j <= ry and i > rx)
+                two += -row[i] if minus else row[i]
+                four += abs(row[i])
+        out[k, 0] = peak
+        out[k, 1] = flux
+        out[k, 2] = mean
+        out[k, 3] = hx
+        out[k, 4] = hy
+        out[k, 5] = two
+        out[k, 6] = four
 
 
 def shape_statistics(image, filters, xs, ys, heights):
@@ -87,31 +113,22 @@ def shape_statistics(image, filters, xs, ys, heights):
     """
     ky, kx = filters.weights.shape
     ry, rx = ky // 2, kx // 2
-    n = xs.size
-    result = ShapeStatistics(*(np.empty(n) for _ in ShapeStatistics._fields))
     inside = filters.footprint.astype(float)
     inside[ry, rx] = 0.0
-    sign = np.ones((ky, kx))
-    sign[ry:, :rx] = -1.0
-    sign[: ry + 1, rx + 1 :] = -1.0
-    sign[ry, rx] = 0.0
-    jj, ii = np.mgrid[-ry : ry + 1, -rx : rx + 1]
-    # In pieces that stay in the cache.
-    for start in range(0, n, 1024):
-        part = slice(start, min(start + 1024, n))
-        boxes = image[ys[part, None, None] + jj, xs[part, None, None] + ii].astype(float)
-        density = np.empty(boxes.shape)
-        _filtered_boxes(image, filters.weights, xs[part], ys[part], density)
-        result.peak[part] = boxes.max((1, 2))
-        result.flux[part] = boxes.sum((1, 2))
-        centre = boxes[:, ry, rx]
-        around = (boxes * inside).sum((1, 2)) / inside.sum()
-        result.sharp[part] = (centre - around) / heights[part]
-        four = np.abs(density * np.abs(sign)).sum((1, 2))
-        two = (density * sign).sum((1, 2))
-        result.round1[part] = np.divide(2.0 * two, four, out=np.zeros_like(two), where=four > 0)
-        hx = _marginal_height(boxes, filters.gaussian, 2)
-        hy = _marginal_height(boxes, filters.gaussian, 1)
-        star = (hx > 0) & (hy > 0)
-        result.round2[part] = np.divide(2.0 * (hx - hy), hx + hy, out=np.full_like(hx, np.inf), where=star)
-    return result
+    out = np.empty((xs.size, 7))
+    _measure(
+        image,
+        filters.weights,
+        inside / inside.sum(),
+        _marginal_weights(filters.gaussian, 1),
+        _marginal_weights(filters.gaussian, 0),
+        xs,
+        ys,
+        out,
+    )
+    peak, flux, around, hx, hy, two, four = np.ascontiguousarray(out.T)
+    sharp = (image[ys, xs] - around) / heights
+    round1 = np.divide(2.0 * two, four, out=np.zeros_like(two), where=four > 0)
+    star = (hx > 0) & (hy > 0)
+    round2 = np.divide(2.0 * (hx - hy), hx + hy, out=np.full_like(hx, np.inf), where=star)
+    return ShapeStatistics(peak, flux, sharp, round1, round2)

@@ -16,6 +16,7 @@ from astropy.io import fits
 import drizzlewb
 from drizzlewb.exposure import Exposure
 from drizzlewb.fileio import replaced_when_whole
+from drizzlewb.kernels.text import text_rows
 from drizzlewb.products.ecsv import Meta, ecsv_text
 from drizzlewb.steps.solution import UNITS, Alignment, Solution
 
@@ -46,11 +47,6 @@ def _file(exposure: Exposure) -> str:
 def _angle(value: float) -> float:
     """Degrees as TweakReg writes them: from 0 to 360."""
     return value % 360.0
-
-
-def _rows(pattern: str, *columns: npt.NDArray) -> list[str]:
-    """Format columns line by line (by `%`, which is several times quicker than a call per number)."""
-    return [pattern % row for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 # Sources and matches ------------------------------------------------------------------------------------
@@ -87,15 +83,13 @@ def write_catalogs(solution: Solution, folder: str | Path = ".") -> list[Path]:
                 "#    X      Y         Flux       ID",
                 "#   (pixels)   (pixels)",
             ]
-            rows += _rows(
-                "%.7g  %.7g  %.7g  %d", sources.x[at] + 1, sources.y[at] + 1, sources.flux[at], at + 1
-            )
+            table = text_rows([sources.x[at] + 1, sources.y[at] + 1, sources.flux[at], at + 1], [4, 4, 4, 0])
             name = f"{stem}_sci{chip.extver}_xy_catalog.coo"
-            written.append(_write(folder / name, "\n".join(rows) + "\n"))
+            written.append(_write(folder / name, "\n".join(rows) + "\n" + table))
             names.append(name)
         rows = [f"#Sky positions for: {_file(exposure)}", "#RA        Dec", "#(deg)     (deg)"]
-        rows += _rows("%.12f  %.12f", sources.ra, sources.dec)
-        written.append(_write(folder / f"{stem}_sky_catalog.coo", "\n".join(rows) + "\n"))
+        table = text_rows([sources.ra, sources.dec], [12, 12])
+        written.append(_write(folder / f"{stem}_sky_catalog.coo", "\n".join(rows) + "\n" + table))
         lines.append(f"{_file(exposure)}    {'  '.join(names)}")
     name = f"{_stem(solution.originals[0])}_xy_catfile.list"
     written.append(_write(folder / name, "\n".join(lines) + "\n"))
@@ -151,12 +145,13 @@ def _all_pairs(exposure: Exposure, a: Alignment, ref_pixels: npt.NDArray[np.floa
         "        Ref_ID    Input_ID        Ref_Source",
     ]
     i = a.index
-    rows += _rows(
-        "%f        " * 8 + "%d    %d        " + a.reference.replace("%", "%%"),
-        *(a.ref_xy + 1).T, *(a.xy + 1).T, *ref_pixels.T, a.sources.x[i] + 1, a.sources.y[i] + 1,
-        a.ref_index + 1, i + 1,
+    table = text_rows(
+        [*(a.ref_xy + 1).T, *(a.xy + 1).T, *ref_pixels.T, a.sources.x[i] + 1, a.sources.y[i] + 1,
+         a.ref_index + 1, i + 1],
+        [6] * 8 + [0, 0],
+        a.reference,
     )  # fmt: skip
-    return _write(folder / f"{_stem(exposure)}_xy_catalog.match", "\n".join(rows) + "\n")
+    return _write(folder / f"{_stem(exposure)}_xy_catalog.match", "\n".join(rows) + "\n" + table)
 
 
 def _fitted_pairs(
@@ -187,13 +182,14 @@ def _fitted_pairs(
     i = a.index[used]
     extvers = np.array([*(chip.extver for chip in exposure.chips), 0])
     chips = np.maximum(a.sources.chip[i], -1)  # -1: of no chip
-    rows += _rows(
-        "%15.6f " * 12 + "%8d%8d%8d%20.12f%20.12f   " + a.reference.replace("%", "%%"),
-        *(a.ref_xy[used] - fit.center).T, *(a.xy[used] - fit.center).T, *(model[used] - fit.center).T,
-        *-fit.residuals[used].T, *ref_pixels[used].T, a.sources.x[i] + 1, a.sources.y[i] + 1,
-        a.ref_index[used] + 1, i + 1, extvers[chips], ra, dec,
+    table = text_rows(
+        [*(a.ref_xy[used] - fit.center).T, *(a.xy[used] - fit.center).T, *(model[used] - fit.center).T,
+         *-fit.residuals[used].T, *ref_pixels[used].T, a.sources.x[i] + 1, a.sources.y[i] + 1,
+         a.ref_index[used] + 1, i + 1, extvers[chips], ra, dec],
+        [6] * 12 + [0, 0, 0, 12, 12],
+        a.reference,
     )  # fmt: skip
-    return _write(folder / f"{_stem(exposure)}_catalog_fit.match", "\n".join(rows) + "\n")
+    return _write(folder / f"{_stem(exposure)}_catalog_fit.match", "\n".join(rows) + "\n" + table)
 
 
 # The run ------------------------------------------------------------------------------------------------

@@ -63,8 +63,8 @@ class LinearFit:
     @property
     def rms_xy(self) -> tuple[float, float]:
         """Standard deviation of the residuals in x and in y, px: TweakReg's XRMS and YRMS."""
-        rx, ry = self.residuals[self.used].std(axis=0)
-        return float(rx), float(ry)
+        rx, ry = self.residuals[self.used].T
+        return float(rx.std()), float(ry.std())
 
     @property
     def rms_px(self) -> float:
