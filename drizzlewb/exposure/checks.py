@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from drizzlewb.errors import DataError
 from drizzlewb.exposure.cards import Cards
+from drizzlewb.exposure.equalising import flux_per_electron
 from drizzlewb.exposure.values import Chip, Exposure
 
 if TYPE_CHECKING:
@@ -197,14 +198,13 @@ def _photometry(detector: str, group: list[Exposure]) -> list[Warning_]:
         for chip in exposure.chips:
             if chip.photflam > 0:
                 values.setdefault(chip.chip, []).append(chip.photflam)
-                in_counts = chip.unit.startswith("counts")
-                per_electron.setdefault(chip.chip, chip.photflam / (chip.gain if in_counts else 1.0))
+                per_electron.setdefault(chip.chip, flux_per_electron(chip))
     found = []
     spread = max((max(v) / min(v) - 1.0 for v in values.values()), default=0.0)
     if spread > _PHOTFLAM_SPREAD:
         text = (
             f"{detector} {group[0].filters}: PHOTFLAM differs by {100 * spread:.1f} % between exposures of "
-            f"one chip; equalise it (photeq) before they are combined"
+            f"one chip; equalise=True scales them to one when they are combined"
         )
         found.append(Warning_("photflam", text, _roots(group)))
     if len(per_electron) > 1:
@@ -214,7 +214,7 @@ def _photometry(detector: str, group: list[Exposure]) -> list[Warning_]:
             text = (
                 f"{detector} {group[0].filters}: an electron stands for {magnitudes:.3f} mag more flux on "
                 f"chip {high} than on chip {low}, and a product has one PHOTFLAM, that of chip "
-                f"{group[0].chips[0].chip}; equalise the chips (photeq), or measure sources chip by chip"
+                f"{group[0].chips[0].chip}; equalise=True scales them to it, or measure sources chip by chip"
             )
             found.append(Warning_("chips", text, _roots(group)))
     return found

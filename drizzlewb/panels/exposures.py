@@ -65,6 +65,12 @@ class ExposuresPanel(Panel):
         )
         self.busy_note = W.HTML()
         self.warnings_view = W.HTML()
+        self.equalise = self.action(
+            "Equalise PHOTFLAM",
+            lambda: self.session.set(self.product, equalise=not self._equalised),
+            lambda: f"session.set({self.product_code()}, equalise={not self._equalised})",
+            tooltip="scale every chip of the selected product to the PHOTFLAM of its first, in memory",
+        )
         self.table = ExposureTable(self.look, self._ticked)
         self.training = self._training_row()
         products = self._products_row()
@@ -77,7 +83,7 @@ class ExposuresPanel(Panel):
             layout=W.Layout(flex_flow="row wrap", grid_gap="8px", align_items="center"),
         )
         return W.VBox(
-            [first, self.training, self.warnings_view, self.table, products, self.lower],
+            [first, self.training, self.warnings_view, self.equalise, self.table, products, self.lower],
             layout=W.Layout(width="100%", grid_gap="6px"),
         )
 
@@ -238,6 +244,19 @@ class ExposuresPanel(Panel):
         )
         more = f'<div class="dwb-soft">and {len(texts) - 8} more</div>' if len(texts) > 8 else ""
         self.warnings_view.value = shown + more
+        product = self.product
+        members = set(self.session.state.product(product).members) if product else set()
+        unlike = any(
+            w.code in ("photflam", "chips") and members & set(w.names) for w in self.session.warnings
+        )
+        self.equalise.layout.display = "" if self._equalised or unlike else "none"
+        self.equalise.button.description = (
+            f"Leave PHOTFLAM of {product} as it is" if self._equalised else f"Equalise PHOTFLAM of {product}"
+        )
+
+    @property
+    def _equalised(self) -> bool:
+        return bool(self.product) and bool(self.session.parameters(self.product).extra.equalise)
 
     def _enable(self) -> None:
         product, ticked = self.product, self.table.ticked

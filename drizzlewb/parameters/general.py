@@ -261,6 +261,15 @@ class Extra(Section):
         source="measured on DrizzlePac 3.11",
         feeds=("median", "crmask", "product"),
     )
+    equalise: bool = param(
+        False,
+        meaning="scale every chip to the PHOTFLAM of the first, in memory, before anything else",
+        advice="A product has one PHOTFLAM. WFPC2's chips differ by up to 3 %, and the sensitivities of many "
+        "detectors change over years: without it magnitudes depend on chip and date. The files stay as they "
+        "are.",
+        source="drizzlepac/photeq.py, which rewrites the files",
+        feeds=ALL,
+    )
     keep: Annotated[str, AfterValidator(_known_intermediates)] = param(
         "",
         meaning="intermediate images to write beside the product, separated by commas: "

@@ -89,6 +89,11 @@ def not_reproduced(
                 f"resetbits is '0': here {reduce.resetbits} is cleared in memory, DrizzlePac would rewrite "
                 "your files; if they carry such flags, clear them in copies first"
             )
+        if reduce.equalise:
+            said.append(
+                "equalise is done by photeq, which rewrites pixels and PHOTFLAM of the input files, and sees "
+                "no sky that the headers may already declare"
+            )
         if reduce.proc_unit == "electrons":
             said.append("PHOTFLAM and PHOTFNU follow the electrons here; DrizzlePac leaves them as they are")
         said.append("DrizzlePac writes MDRIZSKY and cosmic-ray flags into the input files: run it on copies")
@@ -168,6 +173,8 @@ def drizzlepac_script(
         parts.append("import sys\n\n")
     if reduce is not None:
         parts.append("from drizzlepac.astrodrizzle import AstroDrizzle\n")
+        if reduce.equalise:
+            parts.append("from drizzlepac.photeq import photeq\n")
     if align is not None:
         parts.append("from drizzlepac.tweakreg import TweakReg\n")
     named, aligned = _files(files, align_files, align)
@@ -182,6 +189,8 @@ def drizzlepac_script(
             f"    refimagefindcfg=parameters['refimagefindcfg'],\n    **{keywords},\n)\n"
         )
     if reduce is not None:
+        if reduce.equalise:
+            parts.append("photeq(files=','.join(files), readonly=False)\n")
         parts.append("AstroDrizzle(files, configobj='defaults', **parameters['astrodrizzle'])\n")
     return "".join(parts)
 

@@ -22,6 +22,7 @@ _IMAGE, _COMMAND = "image.load.fits", "ds9.set"
 def hub_runs(timeout_s: float = HUB_S) -> bool:
     """Whether a SAMP hub answers; False, quietly, where there is none."""
     found: list[bool] = []
+    _module()  # here: what silences its warning holds for one thread only by luck
 
     def look() -> None:
         found.append(_hub_params() is not None)
@@ -35,6 +36,7 @@ def hub_runs(timeout_s: float = HUB_S) -> bool:
 
 def when_hub_runs(tell: Callable[[bool], None], timeout_s: float = HUB_S) -> threading.Thread:
     """Look for a hub in a thread, and tell what was found."""
+    _module()  # as above
 
     def look() -> None:
         tell(hub_runs(timeout_s))

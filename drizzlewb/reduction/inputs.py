@@ -8,7 +8,7 @@ from astropy.io import fits
 
 from drizzlewb.distortion import linear, replace_tan
 from drizzlewb.errors import DataError, ParameterError
-from drizzlewb.exposure import Chip, Exposure, with_instrument_overrides
+from drizzlewb.exposure import Chip, Exposure, equalised, with_instrument_overrides
 from drizzlewb.exposure.fitsfile import scan
 from drizzlewb.parameters import ReduceParameters
 from drizzlewb.products.inputs_update import refuse_changed
@@ -17,12 +17,14 @@ __all__ = ["as_asked"]
 
 
 def as_asked(exposures: Sequence[Exposure], parameters: ReduceParameters) -> list[Exposure]:
-    """Copies of the exposures with ``group``, ``wcskey``, ``coeffs`` and the instrument parameters applied.
+    """Copies of the exposures with ``group``, ``wcskey``, ``coeffs`` and the instrument parameters applied,
+    and with one PHOTFLAM where ``equalise`` asks for it.
 
     Raises
     ------
     DataError
-        A file was changed since it was read; a chip has no WCS of that key; ``group`` leaves no chip.
+        A file was changed since it was read; a chip has no WCS of that key; ``group`` leaves no chip; a
+        chip without PHOTFLAM.
     ParameterError
         Instrument parameters that contradict each other.
     """
@@ -33,7 +35,7 @@ def as_asked(exposures: Sequence[Exposure], parameters: ReduceParameters) -> lis
         chosen = [_with_key(exposure, general.wcskey) for exposure in chosen]
     if not general.coeffs:
         chosen = [e.with_wcs([linear(c.wcs) for c in e.chips]) for e in chosen]
-    return with_instrument_overrides(
+    chosen = with_instrument_overrides(
         chosen,
         gain=instrument.gain,
         gnkeyword=instrument.gnkeyword,
@@ -42,6 +44,7 @@ def as_asked(exposures: Sequence[Exposure], parameters: ReduceParameters) -> lis
         exptime=instrument.exptime,
         expkeyword=instrument.expkeyword,
     )
+    return equalised(chosen) if parameters.extra.equalise else chosen
 
 
 def _group(exposure: Exposure, group: str) -> Exposure:

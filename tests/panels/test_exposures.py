@@ -383,3 +383,25 @@ def test_in_the_workbench_new_products_leave_the_chosen_one(loaded):
     bench.close()
     loaded.undo()
     loaded.select(product="")
+
+
+def test_chips_of_unlike_photflam_are_offered_to_be_equalised(tmp_path):
+    for k, name in enumerate(("j1aa01aaq_flt.fits", "j1aa01abq_flt.fits")):
+        write(tmp_path / name, "ACS/WFC", chip={"PHOTFLAM": 7.9e-20 * (1 + 0.02 * k)})
+    session = Session(str(tmp_path / "*_flt.fits"))
+    panel = ExposuresPanel(session, background=False, aladin=False)
+    (name,) = session.state.names
+    offer = panel.equalise
+    assert offer.layout.display == ""
+    assert offer.button.description == f"Equalise PHOTFLAM of {name}"
+    assert offer.code == f"session.set({name!r}, equalise=True)"
+    offer.button.click()
+    assert session.parameters(name).extra.equalise
+    assert offer.button.description == f"Leave PHOTFLAM of {name} as it is"
+    session.undo()
+    assert not session.parameters(name).extra.equalise
+    panel.close()
+
+
+def test_without_unlike_photflam_nothing_is_offered(panel):
+    assert panel.equalise.layout.display == "none"

@@ -266,8 +266,11 @@ def rotated(vector, degrees):
     )
 
 
-def write_wfpc2(path, setting, sky_e, shift_px, stars):
-    """A c0m and its c1m: four chips in counts at one gain setting, no BUNIT; stars in electrons/s."""
+def write_wfpc2(path, setting, sky_e, shift_px, stars, sensitivity=(1.0, 1.0, 1.0, 1.0)):
+    """A c0m and its c1m: four chips in counts at one gain setting, no BUNIT; stars in electrons/s.
+
+    A chip of half the sensitivity counts half the electrons, and its PHOTFLAM is twice as large.
+    """
     exptime = 400.0
     gains = WFPC2_GAINS[setting]
     write(
@@ -281,7 +284,7 @@ def write_wfpc2(path, setting, sky_e, shift_px, stars):
         for chip, gain in enumerate(gains, 1):
             hdu = hdus["SCI", chip]
             hdu.header.update(wfpc2_cards(chip, shift_px))
-            hdu.header["PHOTFLAM"] = PER_ELECTRON * gain
+            hdu.header["PHOTFLAM"] = PER_ELECTRON * gain / sensitivity[chip - 1]
             wcs = WCS(hdu.header)
             packed = pack(wcs, hdu.data.shape)
             area = engine_area_map(packed, (0, SIDE, 0, SIDE))
@@ -293,16 +296,14 @@ def write_wfpc2(path, setting, sky_e, shift_px, stars):
                     if -9 < px < SIDE + 8 and -9 < py < SIDE + 8:
                         place = np.clip([round(py), round(px)], 0, SIDE - 1)
                         gaussian_star(image, px, py, rate * exptime / area[tuple(place)])
-            hdu.data[:] = (image / gain).astype(np.float32)
+            hdu.data[:] = (image * sensitivity[chip - 1] / gain).astype(np.float32)
     return path
 
 
-@pytest.fixture(scope="module", params=[7, 15])
-def wfpc2(request, tmp_path_factory):
-    """Three dithered exposures of a star field, at either gain; the stars' RA, Dec and electrons/s."""
-    folder = tmp_path_factory.mktemp("wfpc2")
+def wfpc2_field(folder, setting, sensitivity=(1.0, 1.0, 1.0, 1.0)):
+    """Three dithered exposures of a star field; the stars' RA, Dec and electrons/s at full sensitivity."""
     shifts = ((0.0, 0.0), (5.25, 0.5), (-2.5, 5.75))
-    template = write_wfpc2(folder / "u3xx00abm_c0m.fits", request.param, 0.0, (0.0, 0.0), None)
+    template = write_wfpc2(folder / "u3xx00abm_c0m.fits", setting, 0.0, (0.0, 0.0), None)
     ra, dec = [], []
     with fits.open(template) as hdus:
         for chip in range(1, 5):
@@ -312,10 +313,16 @@ def wfpc2(request, tmp_path_factory):
             dec += sky[1].tolist()
     rate = np.geomspace(20.0, 200.0, len(ra))
     paths = [
-        write_wfpc2(folder / f"u3xx0{k + 1}abm_c0m.fits", request.param, 30.0, shift, (ra, dec, rate))
+        write_wfpc2(folder / f"u3xx0{k + 1}abm_c0m.fits", setting, 30.0, shift, (ra, dec, rate), sensitivity)
         for k, shift in enumerate(shifts)
     ]
-    return dw.read_exposures(paths), np.array(ra), np.array(dec), rate, request.param
+    return dw.read_exposures(paths), np.array(ra), np.array(dec), rate
+
+
+@pytest.fixture(scope="module", params=[7, 15])
+def wfpc2(request, tmp_path_factory):
+    """The field at either gain."""
+    return (*wfpc2_field(tmp_path_factory.mktemp("wfpc2"), request.param), request.param)
 
 
 @pytest.mark.parametrize("units", ["cps", "counts"])
@@ -335,3 +342,19 @@ def test_wfpc2_magnitudes_at_either_gain(wfpc2, tmp_path, units, proc_unit):
     for chip in range(4):
         stars = slice(9 * chip, 9 * chip + 9)
         assert np.abs(found[stars] - truth[stars]).max() < 0.01, f"chip {chip + 1}"
+
+
+def test_chips_of_unlike_sensitivity_give_the_same_magnitudes_when_equalised(tmp_path):
+    exposures, ra, dec, rate = wfpc2_field(tmp_path, 7, (1.0, 0.973, 1.01, 0.95))
+    truth = -2.5 * np.log10(rate * PER_ELECTRON) - 21.1
+    off = {}
+    for equalise in (False, True):
+        product = dw.reduce(
+            exposures, output=tmp_path / f"wf{equalise}", equalise=equalise, skymethod="localmin",
+            final_wcs=True, final_scale=0.06, final_rot=0.0, final_pixfrac=1.0, driz_cr=False,
+        )  # fmt: skip
+        off[equalise] = (magnitudes(product, ra, dec, 0.9) - truth).reshape(4, 9)
+        assert product.header["PHOTFLAM"] == pytest.approx(PER_ELECTRON * WFPC2_GAINS[7][0], rel=1e-6)
+    assert np.abs(off[True]).max() < 0.01
+    # Without it each chip is wrong by its own sensitivity, and by the sky that its neighbours measure.
+    assert np.ptp(np.median(off[False], 1)) > 0.05

@@ -14,7 +14,7 @@ PRODUCT = {
     # Everything, from the static mask and the sky on. (The read noise is no part of the sky, but of a
     # chip's identity, as the gain is.)
     "sky": """
-        wcskey coeffs resetbits group gain gnkeyword exptime expkeyword
+        wcskey coeffs resetbits group equalise gain gnkeyword exptime expkeyword
         static static_sig
         skysub skymethod skystat skywidth skylower skyupper skyclip skylsigma skyusigma
         skymask_cat use_static sky_bits skyfile skyuser driz_sep_bits
