@@ -63,10 +63,14 @@ def stars(folder, first, wcs):
 def positions(image, places):
     """Fitted centres around the places, px; NaN where no star fits."""
     pixels = np.ascontiguousarray(np.nan_to_num(image), np.float32)
-    xs, ys = np.rint(places.T).astype(np.int32)
-    out = np.empty((len(xs), 6))
+    out = np.full((len(places), 6), np.nan)
+    ny, nx = image.shape
+    inside = ((places > 10) & (places < [nx - 10, ny - 10])).all(1)
+    xs, ys = np.rint(places[inside].T).astype(np.int32)
     good = np.isfinite(image).astype(np.uint8)
-    fit_stars(pixels, good, xs, ys, pixels[ys, xs], 3, 1.0, False, out)
+    fitted = np.empty((len(xs), 6))
+    fit_stars(pixels, good, xs, ys, pixels[ys, xs], 3, 1.0, False, fitted)
+    out[inside] = fitted
     return out[:, :2]
 
 
