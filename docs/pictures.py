@@ -1,4 +1,5 @@
-"""Pictures of the panels for the documentation, made from the real thing: ``python docs/pictures.py``.
+"""Pictures of the panels for the documentation, made from the real thing: ``python docs/pictures.py``;
+with a folder, 'dark' and a width behind it, as they are in the dark theme and in a narrower window.
 
 A session on the small training set is brought to its end by the same lines that a user would write, each
 panel is opened in a real JupyterLab in Chromium, and its picture is written to ``docs/pictures``.
@@ -47,14 +48,14 @@ PANELS = {
 }
 
 
-def pictures(folder: Path, theme: str = "light", wait_ms: int = 6000) -> list[Path]:
-    """Write one JPEG for each panel; the files."""
+def pictures(folder: Path, theme: str = "light", width: int = 1320, wait_ms: int = 6000) -> list[Path]:
+    """Write one JPEG for each panel, in a window of that width (px); the files."""
     made = []
     server = Jupyter(tempfile.mkdtemp(prefix="drizzlewb-pictures-"), theme=theme)
     try:
         with sync_playwright() as started:
             browser = started.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_ARGUMENTS)
-            page = browser.new_page(viewport={"width": 1320, "height": 2600})
+            page = browser.new_page(viewport={"width": width, "height": 2600})
             page.set_default_timeout(300_000)
             server.lab(page, "pictures", CELL)
             page.wait_for_selector(".dwb-steps button")
@@ -83,4 +84,4 @@ def pictures(folder: Path, theme: str = "light", wait_ms: int = 6000) -> list[Pa
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures"
     target.mkdir(parents=True, exist_ok=True)
-    pictures(target, *sys.argv[2:3])
+    pictures(target, *sys.argv[2:3], *map(int, sys.argv[3:4]))

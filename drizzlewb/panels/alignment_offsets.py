@@ -10,7 +10,7 @@ from drizzlewb.parameters import AlignParameters
 from drizzlewb.steps.solution import Alignment
 from drizzlewb.views.frames import array_frame
 from drizzlewb.views.image import ImageView
-from drizzlewb.views.residuals import offset_words, pairs_at, round_ticks
+from drizzlewb.views.residuals import offset_words, pairs_at
 from drizzlewb.views.style import COLOURS, escape, legend
 
 __all__ = ["OffsetView"]
@@ -77,8 +77,6 @@ class OffsetView(W.VBox):
         name = f"Offsets from {alignment.reference}"
         frame = array_frame(name, start.counts.astype(np.float32), unit="pairs", origin=(-r, -r))
         self.view.show(frame)
-        for axis in self.view.figure.axes:
-            axis.tick_values = round_ticks(-r, r, 4)
         ends = [-r - 0.5, r + 0.5]
         cross = [np.column_stack([ends, [0, 0]]), np.column_stack([[0, 0], ends])]
         self.view.paths("zero", cross, colour="#ffffff", closed=False, dashed=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from drizzlewb.session.state import Star
 from drizzlewb.views import figures
 from drizzlewb.views.brush import Brush
-from drizzlewb.views.residuals import Residuals, arrow_lines, half_range, in_box, key_length, round_ticks
+from drizzlewb.views.residuals import Residuals, arrow_lines, half_range, in_box, key_length
 from drizzlewb.views.style import COLOURS, escape, legend
 
 __all__ = ["ResidualPlots", "stars_of"]
@@ -20,7 +20,7 @@ KEY_SHARE = 0.06
 """Length of the key's arrow as a share of the plot's width."""
 
 MAP_PX = 330
-PANEL_PX = 310, 190
+PANEL_PX = 310, 190  # at most; two stand side by side down to 240 px each
 
 _MARGIN = 0.03
 
@@ -84,11 +84,6 @@ class _Plot:
         """Take the brush away."""
         self.brush.clear()
 
-    def round_ticks(self) -> None:
-        """Put round numbers on both axes."""
-        for axis in self.figure.axes:
-            axis.tick_values = round_ticks(axis.scale.min, axis.scale.max, 5)
-
 
 class ResidualPlots(W.VBox):
     """Arrows, four panels and two against magnitude.
@@ -128,6 +123,7 @@ class ResidualPlots(W.VBox):
                     self._brushed, self.scales[against], self.scales[value],
                     width_px=PANEL_PX[0], height_px=PANEL_PX[1],
                 )  # fmt: skip
+                plot.figure.layout.width, plot.figure.layout.min_width = "calc(50% - 4px)", "240px"
                 self.panels[value, against] = plot
         self.levels = {
             (value, against): figures.lines(plot.figure, colour=COLOURS["grey"], width=1.5, dashed=True)
@@ -158,7 +154,9 @@ class ResidualPlots(W.VBox):
             [keys, self.vectors.figure, self.key_words, W.HBox(list(buttons), layout=row)],
             layout=W.Layout(width=f"{MAP_PX}px"),
         )
-        self.grid = W.HBox(layout=W.Layout(flex_flow="row wrap", width=f"{2 * PANEL_PX[0] + 12}px"))
+        self.grid = W.HBox(
+            layout=W.Layout(flex_flow="row wrap", width=f"{2 * PANEL_PX[0] + 12}px", max_width="100%")
+        )
         choices = [W.Label("Positions:"), self.where, self.chip, W.Label("Residuals against:"), self.against]
         figures_row = W.HBox(
             [first, arrows, self.grid], layout=W.Layout(flex_flow="row wrap", grid_gap="6px")
@@ -268,8 +266,6 @@ class ResidualPlots(W.VBox):
                     line.x = np.array([*ends, np.nan] * 3)
                     line.y = np.array([0, 0, np.nan, rms, rms, np.nan, -rms, -rms, np.nan])
         self._vectors(r, x, y)
-        for plot in self.plots:
-            plot.round_ticks()
 
     def _vectors(self, r: Residuals, x: Any, y: Any) -> None:
         # One length along both axes, so that arrows keep their directions.

@@ -50,7 +50,7 @@ class ExposureTable(W.VBox):
                 W.HTML(f'<div style="{_GRID}">{names}</div>', layout=W.Layout(flex="1 1 auto")),
             ]
         )
-        self._rows = W.VBox(layout=W.Layout(max_height="290px", overflow="auto", width="100%"))
+        self._rows = W.VBox(layout=W.Layout(max_height="400px", overflow="auto", width="100%"))
         super().__init__([head, self._rows], layout=W.Layout(width="100%"))
 
     def show(

@@ -56,7 +56,7 @@ class FinalPanel(Panel):
         )  # fmt: skip
         self.reference = W.Dropdown(
             options=[("own grid", "")], description="final_refimage", style={"description_width": "130px"},
-            layout=W.Layout(width="100%", max_width="440px"),
+            layout=W.Layout(width="98%", max_width="440px"),
             tooltip="take the grid of another product, so that both lie on the same pixels",
         )  # fmt: skip
         self.reference.observe(lambda change: self._refer(change["new"]), "value")

@@ -8,6 +8,7 @@ import ipywidgets as W
 import numpy as np
 
 from drizzlewb.views.style import COLOURS
+from drizzlewb.views.ticks import keep_ticks_round
 
 __all__ = ["bars", "figure", "heat_map", "level", "lines", "points", "vectors"]
 
@@ -39,14 +40,13 @@ def figure(
     legend : str, optional
         Where the legend goes ('top-right', ...), if marks have labels.
     ticks : (int, int)
-        About how many.
+        Steps along x and y, at most.
     """
     x, y = x or bq.LinearScale(), y or bq.LinearScale()
     axes = [
         bq.Axis(scale=x, label=x_label, grid_lines="none", num_ticks=ticks[0], label_offset="32px"),
         bq.Axis(
-            scale=y, label=y_label, side="left", grid_lines="none", num_ticks=ticks[1],
-            label_offset="46px",
+            scale=y, label=y_label, side="left", grid_lines="none", num_ticks=ticks[1], label_offset="46px"
         ),
     ]  # fmt: skip
     ratio = {"min_aspect_ratio": 1.0, "max_aspect_ratio": 1.0} if square else {}
@@ -55,6 +55,7 @@ def figure(
         fig_margin={"top": 30, "bottom": 44, "left": 60, "right": 14},
         layout=W.Layout(width=f"{width_px}px", height=f"{height_px}px", min_width="200px"), **ratio,
     )  # fmt: skip
+    keep_ticks_round(made, ticks)
     if legend:
         made.legend_location = legend
     return made

@@ -22,6 +22,7 @@ from drizzlewb.session.work import Handle, Worker
 from drizzlewb.views import stretch as stretching
 from drizzlewb.views.frames import Frame, binned
 from drizzlewb.views.style import COLOURS, escape
+from drizzlewb.views.ticks import keep_ticks_round
 
 __all__ = ["DRAG_PX", "REST_PX", "ImageView", "put_picture"]
 
@@ -103,8 +104,7 @@ class ImageView(W.VBox):
         axes = [
             bq.Axis(scale=self.x, label="x (px)", grid_lines="none", num_ticks=5, label_offset="32px"),
             bq.Axis(
-                scale=self.y, label="y (px)", side="left", grid_lines="none", num_ticks=5,
-                label_offset="46px",
+                scale=self.y, label="y (px)", side="left", grid_lines="none", num_ticks=5, label_offset="46px"
             ),
         ]  # fmt: skip
         self.pan_zoom = bq.PanZoom(scales={"x": [self.x], "y": [self.y]})
@@ -117,8 +117,9 @@ class ImageView(W.VBox):
             marks=[self._image], axes=axes, interaction=self.mouse, title="",
             fig_margin={"top": 30, "bottom": 44, "left": 60, "right": 14},
             min_aspect_ratio=1.0, max_aspect_ratio=1.0, padding_x=0, padding_y=0,
-            layout=W.Layout(width=f"{size_px}px", height=f"{size_px}px"),
+            layout=W.Layout(width=f"{size_px}px", height=f"{size_px}px", max_width="100%"),
         )  # fmt: skip
+        keep_ticks_round(self.figure)
         self.figure.add_class("dwb-image")
         self.readout = W.HTML()
         self.readout.add_class("dwb-readout")
@@ -128,7 +129,8 @@ class ImageView(W.VBox):
         for part in (self.tools, self.figure):
             part.add_class("dwb-unseen")  # it keeps its size: bqplot would not find it again
         super().__init__(
-            [self.empty, self.tools, self.figure, self.readout], layout=W.Layout(width=f"{size_px}px")
+            [self.empty, self.tools, self.figure, self.readout],
+            layout=W.Layout(width=f"{size_px}px", max_width="100%"),
         )
         for name in ("stretch", "colour_map", "low", "high", "dq_bits"):
             self.observe(lambda _: self.refresh(), name)

@@ -24,7 +24,6 @@ __all__ = [
     "pairs_at",
     "peak_histogram",
     "residuals_of",
-    "round_ticks",
     "steps_of",
 ]
 
@@ -138,18 +137,6 @@ def half_range(values: npt.ArrayLike, rms: float, least: float = 0.02) -> float:
     finite = finite[np.isfinite(finite)]
     largest = float(finite.max()) if finite.size else 0.0
     return max(1.15 * largest, 4.0 * rms if math.isfinite(rms) else 0.0, least)
-
-
-def round_ticks(low: float, high: float, most: int = 5) -> Array:
-    """Round numbers between two ends of an axis, at most so many steps."""
-    if not (math.isfinite(low) and math.isfinite(high) and low < high and most > 0):
-        return np.empty(0)
-    raw = (high - low) / most
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1.0, 2.0, 5.0, 10.0) if m * power >= raw * (1 - 1e-9))
-    values = np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1) * step
-    # So that 0.3 does not show as 0.30000000000000004.
-    return np.array([float(f"{v:.10g}") for v in values])
 
 
 def key_length(rms: float) -> float:

@@ -75,7 +75,8 @@ def test_from_preview_to_product(made):
 def test_damaged_cores_fail_in_words(made, monkeypatch):
     """A stack whose star cores were thrown out must be called bad, with the stars marked."""
     session, panel = made
-    found = session.trials.found("weights")
+    session.run().result(300)
+    found = session.trials.weights().result(120)
     from dataclasses import replace
 
     from drizzlewb.steps.weight_check import find_stars, weigh

@@ -102,25 +102,6 @@ def test_range_holds_the_fit_and_is_never_tiny():
     assert r.half_range([], math.nan) == 0.02
 
 
-@given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e4), st.integers(2, 9))
-def test_round_ticks_are_round_even_and_within(low, span, most):
-    ticks = r.round_ticks(low, low + span, most)
-    assert 1 <= len(ticks) <= most + 1
-    assert ticks.min() >= low - 1e-6 * span
-    assert ticks.max() <= low + span + 1e-6 * span
-    if len(ticks) > 1:
-        step = ticks[1] - ticks[0]
-        np.testing.assert_allclose(np.diff(ticks), step, rtol=1e-5)
-        first = step / 10 ** np.floor(np.log10(step) + 1e-6)
-        assert min(abs(first - m) for m in (1, 2, 5)) < 1e-4
-
-
-def test_round_ticks_of_no_axis():
-    assert r.round_ticks(-0.06, 0.06, 5).tolist() == [-0.05, 0.0, 0.05]
-    assert not len(r.round_ticks(1.0, 1.0))
-    assert not len(r.round_ticks(np.nan, 1.0))
-
-
 def test_box_takes_its_edges_and_no_nan():
     x, y = [0.0, 1.0, 2.0, np.nan], [0.0, 1.0, 2.0, 1.0]
     assert r.in_box(x, y, (1.0, 0.0), (0.0, 1.0)).tolist() == [True, True, False, False]

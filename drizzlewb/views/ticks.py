@@ -1,0 +1,77 @@
+"""Round numbers on the axes of bqplot figures, which left alone divides an axis evenly: 0.77, -0.049."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import bqplot as bq
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["keep_ticks_round", "round_ticks"]
+
+
+def round_ticks(low: float, high: float, most: int = 5) -> npt.NDArray[np.float64]:
+    """Round numbers between two ends of an axis, at most so many steps."""
+    if not (math.isfinite(low) and math.isfinite(high) and low < high and most > 0):
+        return np.empty(0)
+    raw = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1.0, 2.0, 5.0, 10.0) if m * power >= raw * (1 - 1e-9))
+    values = np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1) * step
+    # So that 0.3 does not show as 0.30000000000000004.
+    return np.array([float(f"{v:.10g}") for v in values])
+
+
+def keep_ticks_round(fig: bq.Figure, most: tuple[int, int] = (5, 5)) -> None:
+    """Put round ticks on the linear axes of a figure, now and whenever its scales or marks change.
+
+    Parameters
+    ----------
+    fig : Figure
+        Its first axis is x, its second y.
+    most : (int, int)
+        Steps along x and y, at most.
+    """
+    known: set[int] = set()
+
+    def retick(_: Any = None) -> None:
+        for axis, way, steps in zip(fig.axes, "xy", most, strict=False):
+            if type(axis.scale) is not bq.LinearScale:
+                continue
+            low, high = _ends(axis.scale, way, fig.marks)
+            values = round_ticks(low, high, steps)
+            if len(values) and not np.array_equal(values, _old(axis)):
+                axis.tick_values = values
+
+    def watch(_: Any = None) -> None:
+        for mark in fig.marks:
+            if id(mark) not in known and mark.has_trait("x") and mark.has_trait("y"):
+                known.add(id(mark))
+                mark.observe(retick, ["x", "y"])
+        retick()
+
+    for axis in fig.axes:
+        axis.scale.observe(retick, ["min", "max"])
+    fig.observe(watch, "marks")
+    watch()
+
+
+def _old(axis: bq.Axis) -> npt.NDArray[np.float64]:
+    return np.empty(0) if axis.tick_values is None else np.asarray(axis.tick_values, float)
+
+
+def _ends(scale: bq.LinearScale, way: str, marks: Sequence[Any]) -> tuple[float, float]:
+    """Ends of a scale: its own, or where the marks on it end; bars stand on 0."""
+    if scale.min is not None and scale.max is not None:
+        return scale.min, scale.max
+    found = [np.zeros(1)] if way == "y" and any(isinstance(m, bq.Bars) for m in marks) else []
+    for mark in marks:
+        if mark.scales.get(way) is scale and mark.has_trait(way):
+            values = np.ravel(np.asarray(getattr(mark, way), float))
+            found.append(values[np.isfinite(values)])
+    values = np.concatenate(found) if found else np.empty(0)
+    if not values.size:
+        return math.nan, math.nan
+    low = values.min() if scale.min is None else scale.min
+    return float(low), float(values.max() if scale.max is None else scale.max)
