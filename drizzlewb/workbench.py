@@ -100,7 +100,7 @@ class Workbench(W.VBox):
         logging.getLogger("drizzlewb").addHandler(self._records)
         super().__init__(
             [style_sheet(), top, bar, self.area, self.messages, foot, self.log_view],
-            layout=W.Layout(width="100%", min_width="860px"),
+            layout=W.Layout(width="100%", min_width="680px"),
         )
         self.add_class("dwb")
         self.add_class("dwb-workbench")

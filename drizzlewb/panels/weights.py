@@ -56,7 +56,11 @@ class WeightsPanel(Panel):
         self.about = W.HTML()
         self.view = ImageView(background=self._background, size_px=480)
         self.view.on_click(self._clicked)
-        self.mark = W.Checkbox(value=True, indent=False, description="mark stars whose core lost weight")
+        # Chance takes weight from many cores: they are marked without being asked only where it is no chance.
+        self.mark = W.Checkbox(
+            value=False, indent=False, description="mark stars whose core lost weight",
+            layout=W.Layout(width="auto"),
+        )  # fmt: skip
         self.mark.observe(lambda _: self._update(), "value")
         self.overlap = W.Checkbox(value=True, indent=False, description="show the edge of the full overlap")
         self.overlap.observe(lambda _: self._update(), "value")
@@ -81,7 +85,14 @@ class WeightsPanel(Panel):
             ("┅", COLOURS["red"], "bad: above 3 %"),
         )
         left = W.VBox(
-            [self.layer, self.about, self.view, self.mark, self.overlap],
+            [
+                self.layer,
+                self.about,
+                legend(("○", COLOURS["red"], "core lost weight"), ("▢", COLOURS["green"], "full overlap")),
+                self.view,
+                self.mark,
+                self.overlap,
+            ],
             layout=W.Layout(flex="0 0 500px", min_width="0"),
         )
         right = W.VBox(
@@ -162,6 +173,10 @@ class WeightsPanel(Panel):
         self.verdict.value = (
             f'<div class="dwb-message {colour}"><b class="kind">{word}</b>{escape(check.words)}</div>'
         )
+        number = len(check.damaged)
+        self.mark.description = f"mark the {number} stars whose core lost weight"
+        self.mark.disabled = not number
+        self.mark.value = check.verdict == "fail"
         relative = check.rms / check.median if check.median else float("nan")
         rows = [
             ("exposures in the full overlap", f"{check.exposures}", ""),
@@ -236,10 +251,10 @@ class WeightsPanel(Panel):
         damaged = found.check.damaged if self.mark.value else np.zeros((0, 2))
         self.view.points(
             "damaged", damaged[:, 0] + origin[1], damaged[:, 1] + origin[0],
-            colour=COLOURS["red"], size=140, label="core lost weight",
+            colour=COLOURS["red"], size=140,
         )  # fmt: skip
         edges = _outlines(found.check.area, origin) if self.overlap.value else []
-        self.view.paths("overlap", edges, colour=COLOURS["green"], closed=False, label="full overlap")
+        self.view.paths("overlap", edges, colour=COLOURS["green"], closed=False)
 
     @staticmethod
     def _layer(found: Weighed, layer: str, kind: str) -> tuple[np.ndarray, str]:

@@ -62,13 +62,15 @@ def test_from_preview_to_product(made):
     panel.layer.value = "weight"
     assert np.array_equal(panel.view.frame.read(r), whole.wht)
 
-    # Damaged stars are marked where they lie, and only if wanted.
+    # Damaged stars are marked where they lie, and only if wanted: chance takes weight from some cores.
     damaged = whole.check.damaged
-    if len(damaged):
-        assert np.allclose(panel.view._marks["damaged"].x, damaged[:, 0])
+    assert whole.check.verdict != "fail"
+    assert "damaged" not in panel.view._marks
+    assert panel.mark.description == f"mark the {len(damaged)} stars whose core lost weight"
+    panel.mark.value = True
+    assert np.allclose(panel.view._marks["damaged"].x, damaged[:, 0])
     panel.mark.value = False
     assert "damaged" not in panel.view._marks
-    panel.mark.value = True
     assert "overlap" in panel.view._marks
 
 
