@@ -36,6 +36,7 @@ def _session():  # noqa: ANN202
 
 def pixfrac() -> None:
     """Drag pixfrac: 512 x 512 region, 0.03 arcsec, square kernel, median and masks there already."""
+    from drizzlewb.reduction.schedule import thread_count
     from drizzlewb.views.frames import cutout_frame
     from drizzlewb.views.image import ImageView
 
@@ -60,7 +61,7 @@ def pixfrac() -> None:
         spent_cpu = []
         for _ in range(ROUNDS):
             started, spent = time.perf_counter(), time.process_time()
-            reduction.product(region)
+            reduction.product(region, threads=thread_count())
             kernels.append(time.perf_counter() - started)
             spent_cpu.append(time.process_time() - spent)
         _say("  of which the region itself", kernels, spent_cpu)
