@@ -216,6 +216,8 @@ class Workbench(W.VBox):
 
     def close(self) -> None:
         """Stop watching the session and the log."""
+        if self.comm is None:  # closed before, by hand; ipywidgets closes again when it is collected
+            return
         self.session.unobserve(self._changed, list(self._watched))
         logging.getLogger("drizzlewb").removeHandler(self._records)
         for panel in self.panels.values():

@@ -267,5 +267,7 @@ class SkyView(W.VBox):
 
     def close(self) -> None:
         """Stop watching the session."""
+        if self.comm is None:  # closed before; ipywidgets closes again when it is collected
+            return
         self.session.unobserve(self._changed, list(_WATCHED))
         super().close()

@@ -72,6 +72,6 @@ def _ends(scale: bq.LinearScale, way: str, marks: Sequence[Any]) -> tuple[float,
             found.append(values[np.isfinite(values)])
     values = np.concatenate(found) if found else np.empty(0)
     if not values.size:
-        return math.nan, math.nan
+        return 0.0, 1.0  # what bqplot shows without data
     low = values.min() if scale.min is None else scale.min
     return float(low), float(values.max() if scale.max is None else scale.max)

@@ -198,5 +198,13 @@ class Kernel:
         if reply["content"]["status"] != "ok":
             raise AssertionError(re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(reply["content"]["traceback"])))
 
+    def wait(self, expression, seconds=60):
+        """Ask until the answer is true."""
+        end = time.monotonic() + seconds
+        while not self.ask(expression):
+            if time.monotonic() > end:
+                raise AssertionError(f"not within {seconds} s: {expression}")
+            time.sleep(0.2)
+
     def close(self):
         self.client.stop_channels()
