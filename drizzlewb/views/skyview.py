@@ -179,8 +179,8 @@ class SkyView(W.VBox):
     # ---------------------------------------------------------------- what is shown
     @property
     def _fov(self) -> float:
-        # Aladin counts its field across a view that is about twice as wide as high.
-        return (2.4 if self.drawn_by == "plot" else 4.4) * self.layers.radius_deg
+        # Aladin counts its field across a view that is two to three times as wide as high.
+        return (2.4 if self.drawn_by == "plot" else 5.6) * self.layers.radius_deg
 
     def look(self) -> None:
         """Show all exposures."""

@@ -1,9 +1,13 @@
 """Round ticks, also when data, scales or marks of a figure change."""
 
-import bqplot as bq
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+pytest.importorskip("bqplot", reason="the lab extra is absent")
+
+import bqplot as bq
 
 from drizzlewb.views import figures
 from drizzlewb.views.ticks import round_ticks
