@@ -140,7 +140,6 @@ class DitherPage(W.HBox):
         )  # fmt: skip
         for axis in self.figure.axes:
             axis.scale.min, axis.scale.max = -0.05, 1.05  # points on the edge are seen whole
-            axis.tick_values = [0.0, 0.25, 0.5, 0.75, 1.0]
         self.figure.padding_x = self.figure.padding_y = 0.0
         figures.lines(
             self.figure,

@@ -155,8 +155,8 @@ class SamplingPage(W.VBox):
             f"<tr><td class=n>{m.pixfrac:.2f}</td><td class=n>{m.rms_over_median:.3f}</td>"
             f"<td class=n>{100 * m.holes:.2f}</td><td class=n>{m.fwhm_arcsec:.4f}</td>"
             f"<td class=n>{m.stars}</td>"
-            f"<td class=n>{m.noise_pixel:.4g}</td><td class=n>{m.factor:.2f} ± {m.factor_error:.2f}</td>"
-            f"<td class=n>{m.noise_pixel * m.factor:.4g}</td></tr>"
+            f"<td class=n>{m.noise_pixel:.4g}</td><td class=n>{_told(m.factor, m.factor_error)}</td>"
+            f"<td class=n>{_told(m.noise_pixel * m.factor)}</td></tr>"
             for m in sweep
         )
         self.table.value = (
@@ -218,3 +218,10 @@ def _known(found: HalfStacks) -> float:
 def _set(mark: Any, x: Any, y: Any) -> None:
     with mark.hold_sync():
         mark.x, mark.y = np.asarray(x, float), np.asarray(y, float)
+
+
+def _told(value: float, error: float | None = None) -> str:
+    """Number, with its error; a dash where holes left nothing to measure."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.4g}" if error is None else f"{value:.2f} ± {error:.2f}"

@@ -8,7 +8,7 @@ import bqplot as bq
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["keep_ticks_round", "round_ticks"]
+__all__ = ["keep_ticks_round", "log_ticks", "round_ticks"]
 
 
 def round_ticks(low: float, high: float, most: int = 5) -> npt.NDArray[np.float64]:
@@ -23,8 +23,33 @@ def round_ticks(low: float, high: float, most: int = 5) -> npt.NDArray[np.float6
     return np.array([float(f"{v:.10g}") for v in values])
 
 
+def log_ticks(low: float, high: float) -> npt.NDArray[np.float64]:
+    """Powers of ten between two ends of a logarithmic axis; with 2 and 5 times them where these are few."""
+    if not (0 < low < high < math.inf):
+        return np.empty(0)
+    powers = 10.0 ** np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1.0,), (1.0, 2.0, 5.0)):
+        values = np.sort(np.outer(steps, powers).ravel())
+        values = values[(values >= low * (1 - 1e-9)) & (values <= high * (1 + 1e-9))]
+        if len(values) > 2:
+            break
+    return np.array([float(f"{v:.10g}") for v in values])
+
+
+def _format(values: npt.NDArray[np.float64], log: bool) -> str:
+    """Format (of d3) that tells round ticks apart."""
+    largest = float(np.abs(values).max())
+    if log or len(values) < 2:
+        return "~g"
+    if largest >= 1e5:
+        return "~s"
+    step = float(np.diff(values).min())
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    return f".{digits}f" if digits <= 5 else ".1~e"
+
+
 def keep_ticks_round(fig: bq.Figure, most: tuple[int, int] = (5, 5)) -> None:
-    """Put round ticks on the linear axes of a figure, now and whenever its scales or marks change.
+    """Put round ticks on a figure's linear and logarithmic axes, now and when its scales or marks change.
 
     Parameters
     ----------
@@ -37,12 +62,14 @@ def keep_ticks_round(fig: bq.Figure, most: tuple[int, int] = (5, 5)) -> None:
 
     def retick(_: Any = None) -> None:
         for axis, way, steps in zip(fig.axes, "xy", most, strict=False):
-            if type(axis.scale) is not bq.LinearScale:
+            log = type(axis.scale) is bq.LogScale
+            if not log and type(axis.scale) is not bq.LinearScale:
                 continue
             low, high = _ends(axis.scale, way, fig.marks)
-            values = round_ticks(low, high, steps)
+            values = log_ticks(low, high) if log else round_ticks(low, high, steps)
             if len(values) and not np.array_equal(values, _old(axis)):
-                axis.tick_values = values
+                with axis.hold_sync():
+                    axis.tick_values, axis.tick_format = values, _format(values, log)
 
     def watch(_: Any = None) -> None:
         for mark in fig.marks:
@@ -61,7 +88,7 @@ def _old(axis: bq.Axis) -> npt.NDArray[np.float64]:
     return np.empty(0) if axis.tick_values is None else np.asarray(axis.tick_values, float)
 
 
-def _ends(scale: bq.LinearScale, way: str, marks: Sequence[Any]) -> tuple[float, float]:
+def _ends(scale: Any, way: str, marks: Sequence[Any]) -> tuple[float, float]:
     """Ends of a scale: its own, or where the marks on it end; bars stand on 0."""
     if scale.min is not None and scale.max is not None:
         return scale.min, scale.max

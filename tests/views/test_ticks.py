@@ -10,7 +10,7 @@ pytest.importorskip("bqplot", reason="the lab extra is absent")
 import bqplot as bq
 
 from drizzlewb.views import figures
-from drizzlewb.views.ticks import round_ticks
+from drizzlewb.views.ticks import log_ticks, round_ticks
 
 
 @given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e4), st.integers(2, 9))
@@ -64,3 +64,28 @@ def test_no_data_no_ticks():
     fig = figures.figure("", "x", "y")
     figures.points(fig, [np.nan], [np.nan])
     assert ticks(fig) == [[0, 0.2, 0.4, 0.6, 0.8, 1], [0, 0.2, 0.4, 0.6, 0.8, 1]]
+
+
+def test_logarithmic_axes_show_powers_of_ten():
+    assert log_ticks(539.0, 84000.0).tolist() == [1000, 2000, 5000, 10000, 20000, 50000]
+    assert log_ticks(0.5, 1300.0).tolist() == [1, 10, 100, 1000]
+    assert not len(log_ticks(0.0, 10.0))
+    fig = figures.figure("", "peak", "n", x=bq.LogScale(min=10.0, max=1e5), y=bq.LinearScale())
+    assert ticks(fig)[0] == [10, 100, 1000, 10000, 100000]
+    assert fig.axes[0].tick_format == "~g"
+
+
+@pytest.mark.parametrize(
+    ("y", "written"),
+    [
+        ([0.0982, 0.1049], ".3f"),
+        ([0, 1.5e5], "~s"),
+        ([-16, 13], ".0f"),
+        ([0, 0.4], ".1f"),
+        ([0, 3e-7], ".1~e"),
+    ],
+)
+def test_ticks_can_be_told_apart(y, written):
+    fig = figures.figure("", "x", "y")
+    figures.points(fig, [0, 1], y)
+    assert fig.axes[1].tick_format == written
