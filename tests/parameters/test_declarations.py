@@ -174,7 +174,7 @@ def test_bits_are_read_as_the_peer_reads_them():
 # What becomes stale when each parameter changes: the first of static → sky → median → crmask → product that
 # it feeds; all that is downstream follows. One line per group; every parameter must be in exactly one.
 FIRST_FED = {
-    "static": "static static_sig group gain gnkeyword exptime expkeyword",
+    "static": "static static_sig group equalise gain gnkeyword exptime expkeyword",
     "sky": "skysub skymethod skystat skywidth skylower skyupper skyclip skylsigma skyusigma skymask_cat "
     "use_static sky_bits skyfile skyuser wcskey coeffs resetbits",
     "median": "driz_separate driz_sep_kernel driz_sep_wt_scl driz_sep_pixfrac driz_sep_bits "
