@@ -125,7 +125,7 @@ class Jupyter:
         page.add_style_tag(content=HIDE_CODE)
 
     def notebook(self, page, path, timeout_ms=600_000):
-        """Open a notebook that lies in the server's folder, and run it by the menu until its last cell is done."""
+        """Open a notebook of the server's folder, and run it by the menu until its last cell is done."""
         page.goto(f"{self.url}/lab/tree/{path}?reset")
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
         page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=120_000)
