@@ -234,3 +234,37 @@ class Kernel:
 
     def close(self):
         self.client.stop_channels()
+
+
+# -------------------------------------------------------------------- what a person does in a panel
+def step(page, title):
+    """Open a panel."""
+    page.locator(".dwb-steps button", has_text=title).first.click()
+    page.locator(".dwb-title:visible", has_text=title).first.wait_for()
+
+
+def click(page, name):
+    """Press the button of this name."""
+    # By its text: the name that a screen reader hears begins with the icon.
+    page.locator("button:visible:enabled", has_text=re.compile(rf"^\s*{name}\s*$")).first.click()
+
+
+def choose(page, label, value):
+    """Type a value into the field of a parameter."""
+    field = page.locator(".dwb-field:visible", has=page.locator(f'.dwb-name:text-is("{label}")')).first
+    box = field.locator("select")
+    if box.count():
+        box.first.select_option(value)
+    else:
+        text = field.locator("input[type=text], input[type=number]").first
+        text.fill(value)
+        text.press("Enter")
+
+
+def until(page, kernel, expression, seconds=180):
+    """Wait until the kernel says so."""
+    for _ in range(seconds * 2):
+        if kernel.ask(expression):
+            return
+        page.wait_for_timeout(500)
+    raise AssertionError(f"{expression} did not become true")
