@@ -100,8 +100,9 @@ class DropFigure:
         ends = np.tile([low, high, np.nan], edges.size)
         at = np.repeat(edges, 3)
         at[2::3] = np.nan
-        for scale in (axis.scale for axis in self.figure.axes):
-            scale.min, scale.max = float(low), float(high)
+        for axis in self.figure.axes:
+            axis.scale.min, axis.scale.max = float(low), float(high)
+            axis.tick_values = made.x.astype(float)  # the middles of the cells
         with self.cells.hold_sync():
             self.cells.x, self.cells.y = made.x.astype(float), made.y.astype(float)
             self.cells.color = made.share

@@ -29,7 +29,7 @@ def dark(tmp_path_factory, chromium):
 
 def cell_of(page, text):
     """The code cell with this text."""
-    editor = page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea-editor", has_text=text).first
+    editor = page.locator(".jp-InputArea-editor", has_text=text)
     return page.locator(".jp-Notebook .jp-CodeCell", has=editor).first
 
 
@@ -40,6 +40,12 @@ def check(page, text, words):
     page.keyboard.press("Control+Enter")
     cell.locator(".jp-OutputArea", has_text=words).wait_for()
     return cell
+
+
+def compare(page):
+    """Press the button of the panel of that name."""
+    page.locator("button.mod-primary:visible", has_text="Compare").click()
+    page.get_by_text("Choose two to twelve frames").first.wait_for(state="hidden")
 
 
 def everything_shows(page, panels, figures, pictures):
@@ -99,8 +105,7 @@ def test_1_the_slider_of_the_drop(server, page, shoot):
 def test_2_find_and_align(server, page, shoot):
     server.notebook(page, "2_alignment.ipynb")
     everything_shows(page, panels=2, figures=6, pictures=0)
-    click(page, "Compare")
-    page.get_by_text("Choose two to twelve frames").first.wait_for(state="hidden")
+    compare(page)
     walk(page, shoot)
     choose(page, "threshold", "40")
     check(page, "check.alignment", "There is no alignment for the present parameters")
@@ -113,8 +118,7 @@ def test_2_find_and_align(server, page, shoot):
 def test_3_the_optimised_product(server, page, shoot):
     server.notebook(page, "3_drizzle.ipynb")
     everything_shows(page, panels=3, figures=2, pictures=4)
-    click(page, "Compare")
-    page.get_by_text("Choose two to twelve frames").first.wait_for(state="hidden")
+    compare(page)
     step(page, "Final drizzle")
     choose(page, "final_scale", "0.04")
     walk(page, shoot)
