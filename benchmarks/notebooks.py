@@ -66,10 +66,26 @@ class Watch(threading.Thread):
             self.kernel_mb = max(self.kernel_mb, *each[1:], 0.0)
 
 
-def measure(path: Path, size: str, folder: Path) -> Peak:
-    """Run a notebook in a server of its own."""
+def connected(connection: Path):
+    """Client of a kernel that may still be on its way."""
     from jupyter_client import BlockingKernelClient
 
+    for _ in range(60):
+        client = BlockingKernelClient()
+        client.load_connection_file(str(connection))
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=60)
+        except RuntimeError:  # taken for dead until its heart beats
+            client.stop_channels()
+            time.sleep(0.5)
+            continue
+        return client
+    raise RuntimeError("the kernel did not start")
+
+
+def measure(path: Path, size: str, folder: Path) -> Peak:
+    """Run a notebook in a server of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -103,10 +119,7 @@ def measure(path: Path, size: str, folder: Path) -> Peak:
             kernel = json.loads(answer.read())["id"]
         watch = Watch(server.pid)
         watch.start()
-        client = BlockingKernelClient()
-        client.load_connection_file(str(runtime / f"kernel-{kernel}.json"))
-        client.start_channels()
-        client.wait_for_ready(timeout=120)
+        client = connected(runtime / f"kernel-{kernel}.json")
         started = time.perf_counter()
         for cell in json.loads(path.read_text())["cells"]:
             if cell["cell_type"] != "code":
