@@ -13,6 +13,7 @@ ALL = (
     "interactive",
     "workbench",
     "cancel",
+    "notebooks",
     "reduce",
 )
 

@@ -3,9 +3,10 @@
 Twelve simulated ACS/WFC exposures, 1024x512 a chip; with ``python -m benchmarks.alignment full``, or
 DRIZZLEWB_BENCH_FULL=1, also twelve full-size ones at threshold 50 (or DRIZZLEWB_BENCH_THRESHOLD), for which
 TweakReg needs the machine alone: 16 bytes for every pair of a source and a reference source, which are up to
-28 GB here at threshold 50, 17 GB at 75 and 13 GB at 100. Both find sources, match, fit, and write catalogs and shift file; each run
-is a process of its own, and its CPU time and peak memory are the operating system's account of it. Both
-must find the same shifts.
+28 GB here at threshold 50, 17 GB at 75 and 13 GB at 100.
+
+Both find sources, match, fit, and write catalogs and shift file; each run is a process of its own, and its
+CPU time and peak memory are the operating system's account of it. Both must find the same shifts.
 """
 
 import os

@@ -269,7 +269,7 @@ class AlignmentPanel(Panel):
                 "Nothing is written to your files."
             )
         else:
-            kind, told = "warning", "Parameters or stars have changed: align again."
+            kind, told = "warning", "Parameters, stars or headers have changed: align again."
             if self.solution is not None:
                 told += " What is shown is the solution before that."
         self.guide.value = f'<div class="dwb-message {kind}">{escape(told)}</div>'

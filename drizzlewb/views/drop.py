@@ -3,13 +3,14 @@
 import math
 from typing import NamedTuple
 
+import ipywidgets as W
 import numpy as np
 from numpy.typing import NDArray
 
 from drizzlewb.views import figures
-from drizzlewb.views.style import COLOURS, legend
+from drizzlewb.views.style import COLOURS, legend, style_sheet
 
-__all__ = ["Drop", "DropFigure", "drop_on_grid"]
+__all__ = ["Drop", "DropExplorer", "DropFigure", "drop_on_grid"]
 
 _FINE = 60  # points along a side of the drop
 _PHASE = (0.18, -0.12)
@@ -110,3 +111,35 @@ class DropFigure:
             closed = np.vstack([corners, corners[:1]])
             with mark.hold_sync():
                 mark.x, mark.y = closed[:, 0], closed[:, 1]
+
+
+class DropExplorer(W.VBox):
+    """The drop with sliders: what scale ratio, pixfrac and angle do to it.
+
+    Attributes
+    ----------
+    ratio, pixfrac, turn : FloatSlider
+        Scale of the output over that of the input; side of the drop over that of the pixel; degrees.
+    drawn : DropFigure
+    """
+
+    def __init__(self, scale_ratio: float = 1.0, pixfrac: float = 1.0, turn_deg: float = 25.0) -> None:
+        def slider(words: str, value: float, low: float, high: float, step: float) -> W.FloatSlider:
+            return W.FloatSlider(
+                value, min=low, max=high, step=step, description=words,
+                style={"description_width": "90px"}, layout=W.Layout(width="340px"),
+            )  # fmt: skip
+
+        self.ratio = slider("scale ratio", scale_ratio, 0.3, 1.5, 0.05)
+        self.pixfrac = slider("pixfrac", pixfrac, 0.0, 1.0, 0.05)
+        self.turn = slider("angle (deg)", turn_deg, -45.0, 45.0, 1.0)
+        self.drawn = DropFigure(360)
+        sliders = W.VBox([self.ratio, self.pixfrac, self.turn, self.drawn.legend])
+        for made in (self.ratio, self.pixfrac, self.turn):
+            made.observe(lambda _: self._draw(), "value")
+        super().__init__([style_sheet(), W.HBox([self.drawn.figure, sliders])])
+        self.add_class("dwb")
+        self._draw()
+
+    def _draw(self) -> None:
+        self.drawn.show(self.ratio.value, self.turn.value, self.pixfrac.value)

@@ -1,6 +1,6 @@
 """Figures that teach what drizzling is, made from the exposures at hand (matplotlib)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,14 @@ from matplotlib.patches import Polygon
 from drizzlewb import distortion
 from drizzlewb.exposure import Exposure
 from drizzlewb.grid import output_grid
+from drizzlewb.steps.sweep import Measured
 from drizzlewb.views.drop import drop_on_grid
 from drizzlewb.views.frames import binned
 from drizzlewb.views.stretch import coloured, limits
 from drizzlewb.views.style import COLOURS
 
 __all__ = [
+    "bars",
     "beside",
     "chips_and_gap",
     "colour",
@@ -24,6 +26,7 @@ __all__ = [
     "distortion_of_field",
     "drop",
     "picture",
+    "sweep",
     "undersampling",
 ]
 
@@ -133,7 +136,8 @@ def colour(blue: np.ndarray, red: np.ndarray, title: str = "") -> Figure:
         middle = float(np.median(good))
         spread = float(np.median(np.abs(good - middle))) or 1.0
         planes.append(np.nan_to_num((data - middle) / spread))
-    rgb = make_lupton_rgb(planes[0], (planes[0] + planes[1]) / 2, planes[1], stretch=60, Q=9)
+    with np.errstate(invalid="ignore"):  # black pixels divide nothing by nothing
+        rgb = make_lupton_rgb(planes[0], (planes[0] + planes[1]) / 2, planes[1], stretch=60, Q=9)
     figure = Figure(figsize=(6.0, 5.8), layout="constrained")
     axes = figure.subplots()
     ny, nx = planes[0].shape
@@ -248,4 +252,35 @@ def drop(scale_ratio: float = 0.6, pixfrac: float = 0.6, turn_deg: float = 25.0)
     )  # fmt: skip
     axes.set_aspect("equal")
     axes.legend(loc="upper left", fontsize=8)
+    return figure
+
+
+def bars(values: Mapping[str, float], label: str) -> Figure:
+    """One bar for each name, the first at the top."""
+    figure = Figure(figsize=(6.0, 0.5 + 0.35 * len(values)), layout="constrained")
+    axes = figure.subplots()
+    drawn = axes.barh(list(values), list(values.values()), color=COLOURS["blue"], height=0.6)
+    axes.bar_label(drawn, fmt="%.2g", padding=3)
+    axes.invert_yaxis()
+    axes.margins(x=0.1)
+    axes.set_xlabel(label)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def sweep(measured: Sequence[Measured]) -> Figure:
+    """Width of stars, noise from pixel to pixel, and evenness of the weight, against pixfrac."""
+    pixfrac = [m.pixfrac for m in measured]
+    figure = Figure(figsize=(10.5, 3.2), layout="constrained")
+    shown = (
+        ("width of stars", "FWHM (arcsec)", [m.fwhm_arcsec for m in measured]),
+        ("noise, pixel to pixel", "rms of blank sky", [m.noise_pixel for m in measured]),
+        ("evenness of the weight", "rms / median", [m.rms_over_median for m in measured]),
+    )
+    for axes, (title, label, values) in zip(figure.subplots(1, 3), shown, strict=True):
+        axes.plot(pixfrac, values, "o-", color=COLOURS["blue"])
+        axes.set(title=title, xlabel="pixfrac", ylabel=label)
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.axhline(0.2, color=COLOURS["red"], ls="--", lw=1, label="the handbook's rule")
+    axes.legend(frameon=False, fontsize=8)
     return figure

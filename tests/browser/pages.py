@@ -26,6 +26,7 @@ CHROMIUM_ARGUMENTS = [
 ]
 # Code cells hide, so that a picture shows the panels alone.
 HIDE_CODE = ".jp-Cell-inputWrapper, .jp-CellHeader { display: none !important; }"
+PROMPTS = "[...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')]"
 
 
 def write_notebook(path, *cells):
@@ -49,7 +50,7 @@ def write_notebook(path, *cells):
 class Jupyter:
     """A Jupyter server with JupyterLab, Notebook and Voila, in a folder of its own."""
 
-    def __init__(self, folder, theme="light"):
+    def __init__(self, folder, theme="light", **variables):
         self.folder = Path(folder)
         self.runtime = self.folder / "runtime"
         settings = self.folder / "settings" / "@jupyterlab" / "apputils-extension"
@@ -76,6 +77,7 @@ class Jupyter:
             JUPYTER_RUNTIME_DIR=str(self.runtime),
             JUPYTER_PATH=str(self.folder / "share"),
             PYTHONPATH=os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
+            **variables,
         )
         self.log = open(self.folder / "server.log", "w")  # noqa: SIM115 -- closed in stop
         self.process = subprocess.Popen(
@@ -122,23 +124,55 @@ class Jupyter:
         self.run_cells(page, len(cells))
         page.add_style_tag(content=HIDE_CODE)
 
+    def notebook(self, page, path, timeout_ms=600_000):
+        """Open a notebook of the server's folder, and run it by the menu until its last cell is done."""
+        page.goto(f"{self.url}/lab/tree/{path}?reset")
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
+        page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=120_000)
+        page.keyboard.press("Control+b")
+        for _ in range(5):
+            page.locator(".lm-MenuBar-item", has_text=re.compile("^Run$")).click()
+            page.locator(".lm-Menu-item", has_text=re.compile("^Run All Cells$")).click()
+            try:  # a notebook whose kernel is still on its way lets the click go by
+                page.wait_for_function(
+                    f"{PROMPTS}.some(e => /\\[(\\*|\\d+)\\]/.test(e.textContent))", timeout=15_000
+                )
+                break
+            except Exception:  # noqa: BLE001, S112 -- tried again
+                continue
+        self.wait_for_cells(page, timeout_ms)
+
+    @staticmethod
+    def wait_for_cells(page, timeout_ms=600_000):
+        """Wait until every code cell has run, or one of them has failed; then say which."""
+        page.wait_for_function(
+            f"""() => {{
+              const prompts = {PROMPTS};
+              return document.querySelector('.jp-Notebook [data-mime-type="application/vnd.jupyter.error"]')
+                  || (prompts.length && prompts.every(e => /\\[\\d+\\]/.test(e.textContent)));
+            }}""",
+            timeout=timeout_ms,
+        )
+        failed = page.locator('.jp-Notebook [data-mime-type="application/vnd.jupyter.error"]')
+        if failed.count():
+            raise AssertionError(failed.first.inner_text())
+
     @staticmethod
     def run_cells(page, number, timeout_ms=300_000):
         """Run the first cells of the notebook that is open, and wait until they are done."""
-        prompts = "[...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')]"
         for _ in range(5):
             page.locator(".jp-Notebook .jp-Cell").first.click()
             for _ in range(number):
                 page.keyboard.press("Shift+Enter")
             try:  # a notebook whose kernel is still on its way lets the keys go by
                 page.wait_for_function(
-                    f"{prompts}.some(e => /\\[(\\*|\\d+)\\]/.test(e.textContent))", timeout=15_000
+                    f"{PROMPTS}.some(e => /\\[(\\*|\\d+)\\]/.test(e.textContent))", timeout=15_000
                 )
                 break
             except Exception:  # noqa: BLE001, S112 -- tried again
                 continue
         page.wait_for_function(
-            f"n => {prompts}.slice(0, n).every(e => /\\[\\d+\\]/.test(e.textContent))",
+            f"n => {PROMPTS}.slice(0, n).every(e => /\\[\\d+\\]/.test(e.textContent))",
             arg=number,
             timeout=timeout_ms,
         )
@@ -198,7 +232,7 @@ class Kernel:
         if reply["content"]["status"] != "ok":
             raise AssertionError(re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(reply["content"]["traceback"])))
 
-    def wait(self, expression, seconds=60):
+    def wait(self, expression, seconds=180):
         """Ask until the answer is true."""
         end = time.monotonic() + seconds
         while not self.ask(expression):
@@ -208,3 +242,28 @@ class Kernel:
 
     def close(self):
         self.client.stop_channels()
+
+
+# -------------------------------------------------------------------- what a person does in a panel
+def step(page, title):
+    """Open a panel."""
+    page.locator(".dwb-steps button", has_text=title).first.click()
+    page.locator(".dwb-title:visible", has_text=title).first.wait_for()
+
+
+def click(page, name):
+    """Press the button of this name."""
+    # By its text: the name that a screen reader hears begins with the icon.
+    page.locator("button:visible:enabled", has_text=re.compile(rf"^\s*{name}\s*$")).first.click()
+
+
+def choose(page, label, value):
+    """Type a value into the field of a parameter."""
+    field = page.locator(".dwb-field:visible", has=page.locator(f'.dwb-name:text-is("{label}")')).first
+    box = field.locator("select")
+    if box.count():
+        box.first.select_option(value)
+    else:
+        text = field.locator("input[type=text], input[type=number]").first
+        text.fill(value)
+        text.press("Enter")

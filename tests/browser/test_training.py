@@ -1,9 +1,9 @@
 """The whole training in JupyterLab, from files to products and bundle, by clicks only."""
 
-import re
 import zipfile
 
 import pytest
+from pages import choose, click, step
 
 CELL = """
 import os
@@ -25,37 +25,6 @@ def files(tiny_set, tmp_path):
     return tmp_path
 
 
-def step(page, title):
-    page.locator(".dwb-steps button", has_text=title).first.click()
-    page.locator(".dwb-title:visible", has_text=title).first.wait_for()
-
-
-def click(page, name):
-    # By its text: the name that a screen reader hears begins with the icon.
-    page.locator("button:visible:enabled", has_text=re.compile(rf"^\s*{name}\s*$")).first.click()
-
-
-def choose(page, label, value):
-    """Type a value into the field of a parameter."""
-    field = page.locator(".dwb-field:visible", has=page.locator(f'.dwb-name:text-is("{label}")')).first
-    box = field.locator("select")
-    if box.count():
-        box.first.select_option(value)
-    else:
-        text = field.locator("input[type=text], input[type=number]").first
-        text.fill(value)
-        text.press("Enter")
-
-
-def until(page, kernel, expression, seconds=180):
-    """Wait until the kernel says so."""
-    for _ in range(seconds * 2):
-        if kernel.ask(expression):
-            return
-        page.wait_for_timeout(500)
-    raise AssertionError(f"{expression} did not become true")
-
-
 def done(where, name):
     return f"session.status_of({where!r}, {name!r}).state == 'done'"
 
@@ -70,21 +39,21 @@ def test_from_files_to_products_by_clicks_only(jupyter, page, files, shoot):
     step(page, "Alignment")
     choose(page, "threshold", "50")
     click(page, "Find and align")
-    until(page, kernel, done("alignment", "solution"))
+    kernel.wait(done("alignment", "solution"))
     click(page, "Accept")
-    until(page, kernel, "session.state.alignment.accepted is not None")
+    kernel.wait("session.state.alignment.accepted is not None")
     page.wait_for_timeout(2000)
     shoot(page, "2-alignment")
 
     step(page, "Sky")
     choose(page, "skymethod", "match")
     click(page, "Measure the sky")
-    until(page, kernel, done("F606W", "sky"))
+    kernel.wait(done("F606W", "sky"))
     shoot(page, "3-sky")
 
     step(page, "Cosmic rays")
     click(page, "Make all masks")
-    until(page, kernel, done("F606W", "crmask"))
+    kernel.wait(done("F606W", "crmask"))
     page.wait_for_timeout(3000)
     shoot(page, "4-cosmic-rays")
 
@@ -92,17 +61,17 @@ def test_from_files_to_products_by_clicks_only(jupyter, page, files, shoot):
     click(page, "North up")
     choose(page, "final_scale", "0.03")
     click(page, "Preview")
-    until(page, kernel, "'F606W' in session.shown")
+    kernel.wait("'F606W' in session.shown")
     click(page, "Run")
-    until(page, kernel, done("F606W", "product"))
+    kernel.wait(done("F606W", "product"))
     page.wait_for_timeout(2000)
     shoot(page, "5-final-drizzle")
     click(page, "Write files")
-    until(page, kernel, "os.path.exists('F606W_drc.fits')", 30)
+    kernel.wait("os.path.exists('F606W_drc.fits')", 30)
 
     step(page, "Weights")
     click(page, "Check the weights")
-    until(page, kernel, "session.trials.found('weights', 'F606W') is not None")
+    kernel.wait("session.trials.found('weights', 'F606W') is not None")
     page.wait_for_timeout(2000)
     shoot(page, "6-weights")
 
@@ -116,7 +85,7 @@ def test_from_files_to_products_by_clicks_only(jupyter, page, files, shoot):
 
     step(page, "Export")
     click(page, "Write the bundle")
-    until(page, kernel, "os.path.exists('bundle.zip')", 90)
+    kernel.wait("os.path.exists('bundle.zip')", 90)
     page.wait_for_timeout(1500)
     shoot(page, "8-export")
     names = zipfile.ZipFile(files / "bundle.zip").namelist()
@@ -138,7 +107,7 @@ def test_cancel_in_the_middle_leaves_the_session_as_it_was(jupyter, page, files,
     step(page, "Final drizzle")
     click(page, "Run")
     page.locator("button:has(.fa-stop):not([disabled])").last.click()
-    until(page, kernel, "not session.busy", 30)
+    kernel.wait("not session.busy", 30)
     assert kernel.ask("repr(session)") == before
     page.wait_for_selector("text=Nothing is running.")
     shoot(page)
@@ -152,7 +121,7 @@ def test_a_slider_that_is_dragged_makes_one_step_of_history(jupyter, page, files
     kernel = jupyter.kernel("slider")
     step(page, "Final drizzle")
     click(page, "Preview")
-    until(page, kernel, "'F606W' in session.shown")
+    kernel.wait("'F606W' in session.shown")
     handle = page.locator(
         ".dwb-field:visible", has=page.locator('.dwb-name:text-is("final_pixfrac")')
     ).locator(".noUi-handle")
@@ -164,8 +133,8 @@ def test_a_slider_that_is_dragged_makes_one_step_of_history(jupyter, page, files
         page.mouse.move(x - 3 * k, y)
         page.wait_for_timeout(60)
     page.mouse.up()
-    until(page, kernel, "session.parameters('F606W').final_pixfrac < 1")
-    until(page, kernel, "not session.busy and session.shown['F606W'].fresh", 60)
+    kernel.wait("session.parameters('F606W').final_pixfrac < 1")
+    kernel.wait("not session.busy and session.shown['F606W'].fresh", 60)
     assert kernel.ask("len([c for c in session.history_table['change'] if 'pixfrac' in c])") == 1
     shoot(page)
     kernel.close()
@@ -185,8 +154,8 @@ def test_a_trail_is_drawn_and_undone(jupyter, page, files, shoot):
         page.mouse.move(middle[0] + dx, middle[1] + dy)
         page.mouse.click(middle[0] + dx, middle[1] + dy)
         page.wait_for_timeout(700)
-    until(page, kernel, "len(session.state.masks) == 1", 30)
+    kernel.wait("len(session.state.masks) == 1", 30)
     shoot(page)
     page.locator("button:has(.fa-undo)", has_text="draw line").first.click()
-    until(page, kernel, "len(session.state.masks) == 0", 30)
+    kernel.wait("len(session.state.masks) == 0", 30)
     kernel.close()

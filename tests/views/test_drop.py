@@ -6,7 +6,7 @@ pytest.importorskip("bqplot", reason="views need the lab extra")
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from drizzlewb.views.drop import DropFigure, drop_on_grid  # noqa: E402
+from drizzlewb.views.drop import DropExplorer, DropFigure, drop_on_grid  # noqa: E402
 
 
 def area(corners):
@@ -40,3 +40,12 @@ def test_the_figure_follows():
     assert np.allclose(fig.drop.x, fig.pixel.x)
     assert fig.figure.title
     assert all("output px" in axis.label for axis in fig.figure.axes)
+
+
+def test_the_explorer_draws_what_its_sliders_say():
+    rain = DropExplorer()
+    whole = np.ptp(rain.drawn.drop.x)
+    rain.pixfrac.value = 0.5
+    assert np.ptp(rain.drawn.drop.x) == pytest.approx(whole / 2)
+    rain.ratio.value = 0.5
+    assert np.ptp(rain.drawn.drop.x) == pytest.approx(whole)
