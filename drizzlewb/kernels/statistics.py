@@ -152,48 +152,13 @@ def _split(values, low, high, core_low, core_high, a, b, centre, special):
     return core_n, core_s, core_q, core_below, k
 
 
-@kernel
-def _select(a, k):
-    """Return the k-th smallest of `a`, which is reordered: larger ones lie behind (quickselect)."""
-    left = 0
-    right = a.size - 1
-    while left < right:
-        middle = (left + right) // 2
-        pivot = a[middle]
-        i = left
-        j = right
-        while i <= j:
-            while a[i] < pivot:
-                i += 1
-            while pivot < a[j]:
-                j -= 1
-            if i <= j:
-                a[i], a[j] = a[j], a[i]
-                i += 1
-                j -= 1
-        if k <= j:
-            right = j
-        elif k >= i:
-            left = i
-        else:
-            break
-    return a[k]
-
-
-@kernel
-def _sample(values, low, high, out):
-    """Copy evenly spaced values within [low, high] to `out`; return how many."""
+def _sample(values, low, high, size):
+    """At most so many evenly spaced values within [low, high]."""
     # an odd step: of an image whose width is a power of two it does not see a few columns only
-    step = (values.size // out.size) | 1
-    n = 0
-    for i in range(0, values.size, step):
-        if n < out.size and values[i] >= low and values[i] <= high:
-            out[n] = values[i]
-            n += 1
-    return n
+    some = values[:: (values.size // size) | 1]
+    return some[(some >= low) & (some <= high)][:size]
 
 
-@kernel
 def peak_position(bins, least, width):
     """Mode from a histogram: a parabola through the highest bin and its neighbours.
 
@@ -217,10 +182,7 @@ def peak_position(bins, least, width):
         if bins[0] < bins[1]:
             return least + 1.5 * width
         return least + width
-    k = 0
-    for i in range(n):
-        if bins[i] > bins[k]:
-            k = i
+    k = int(np.argmax(bins))
     if k == 0 or k == n - 1:
         return least + (k + 0.5) * width
     left = bins[k] - bins[k - 1]
@@ -229,16 +191,9 @@ def peak_position(bins, least, width):
     return least + (k + 0.5 + shift) * width
 
 
-@kernel
 def _extremes(values, low, high):
-    least = _INF
-    most = -_INF
-    for i in range(values.size):
-        v = values[i]
-        inside = (v >= low) & (v <= high)
-        least = v if inside & (v < least) else least
-        most = v if inside & (v > most) else most
-    return np.float64(least), np.float64(most)
+    inside = values[(values >= low) & (values <= high)]
+    return (float(inside.min()), float(inside.max())) if inside.size else (math.inf, -math.inf)
 
 
 @kernel
@@ -339,7 +294,8 @@ def _median(special, clipped, a, b, core_below):
     rank = (clipped.n - 1) // 2 - below - core_below
     if rank < 0 or rank + 1 - clipped.n % 2 >= inside:
         return None
-    middle = _select(bracket, rank)
+    bracket.partition(rank)
+    middle = bracket[rank]
     if clipped.n % 2 == 0:
         # after the selection all larger values lie behind it
         middle = (middle + bracket[rank + 1 :].min()) * np.float32(0.5)
@@ -382,21 +338,19 @@ def clipped_statistics(values, nclip, lower_sigma, upper_sigma, lower, upper, bi
     top = np.float32(min(upper, _LARGEST))
     nothing = Statistics(0, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
     clipping = (nclip, lower_sigma, upper_sigma, bottom, top)
-    sample = np.empty(16384 if values.size >= 65536 else 1024, np.float32)
-    sample = sample[: _sample(values, bottom, top, sample)]
-    centre = _select(sample, sample.size // 2) if sample.size else np.float32(0.0)
+    sample = _sample(values, bottom, top, 16384 if values.size >= 65536 else 1024)
+    centre = float(np.partition(sample, sample.size // 2)[sample.size // 2]) if sample.size else 0.0
 
     # The sample proposes a core that no round is expected to cut into, and a bracket of the median.
     # Then all values are gone through once, and each round only through the few outside the core.
     attempts = [(values, _Core(), bottom, top, 0)]
     if sample.size >= 4096:
         first = _rounds(sample, _Core(), centre, *clipping)
-        kept = np.empty_like(sample)
-        kept = kept[: _sample(sample, first.low, first.high, kept)]
+        kept = sample[(sample >= first.low) & (sample <= first.high)]
         m = kept.size
         reach = int(2.0 * math.sqrt(m)) + 1  # four sigma of the sample's median rank
         ranks = (m // 64, max(m // 2 - reach, 0), min(m // 2 + reach, m - 1), m - 1 - m // 64)
-        core_low, a, b, core_high = (np.float32(_select(kept, rank)) for rank in ranks)
+        core_low, a, b, core_high = np.partition(kept, ranks)[list(ranks)]
         special = np.empty(values.size // 8 + _CHUNK, np.float32)
         n, total, square, below, k = _split(values, bottom, top, core_low, core_high, a, b, centre, special)
         if n > 0:
