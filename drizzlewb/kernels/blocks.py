@@ -49,7 +49,6 @@ def bin_edges(centre, width):
     return centre + width * steps
 
 
-@kernel
 def block_histograms(sci, good, block, centre, width, counts):
     """Histogram the good pixels of each square block of a chip.
 
@@ -66,16 +65,19 @@ def block_histograms(sci, good, block, centre, width, counts):
     counts : ndarray, shape (ceil(ny/block), ceil(nx/block), N_BINS), uint16
         Overwritten.
     """
-    ny, nx = sci.shape
-    counts[:, :, :] = 0
-    middle = np.float32(centre)
-    scale = np.float32(1.0 / width)
-    core = np.float32(_CORE)
+    counts[:] = 0
     unit = np.empty(1, np.float32)
-    bits = unit.view(np.int32)
-    for j in range(ny):
+    # the same four bytes twice: a float32's exponent and first two mantissa bits number the quarter octaves
+    scale = np.float32(1.0 / width)
+    _count(sci, good, block, np.float32(centre), scale, unit, unit.view(np.int32), counts)
+
+
+@kernel
+def _count(sci, good, block, middle, scale, unit, bits, counts):
+    core = np.float32(_CORE)
+    for j in range(sci.shape[0]):
         row = counts[j // block]
-        for i in range(nx):
+        for i in range(sci.shape[1]):
             v = sci[j, i]
             if good[j, i] == 0 or not abs(v) < _INF:
                 continue
@@ -83,7 +85,6 @@ def block_histograms(sci, good, block, centre, width, counts):
             if abs(t) < core:
                 k = int(math.floor(t)) + _CORE + _OUTER
             else:
-                # a float32's exponent and first two mantissa bits number the quarter octaves
                 unit[0] = abs(t) / core
                 outer = min((bits[0] >> 21) - (127 << 2), _OUTER - 1)
                 k = _OUTER + 2 * _CORE + outer if t > 0 else _OUTER - 1 - outer

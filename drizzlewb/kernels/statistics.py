@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from drizzlewb.kernels.jit import kernel
+from drizzlewb.kernels.jit import inner, kernel
 
 __all__ = [
     "MEAN",
@@ -41,7 +41,6 @@ class Statistics(NamedTuple):
     max: float
 
 
-@kernel
 def gather_good(values, good, out):
     """Copy the good, finite pixels one after the other.
 
@@ -57,7 +56,11 @@ def gather_good(values, good, out):
     int
         Number of pixels written to the front of `out`.
     """
-    kept = np.empty(_CHUNK, np.uint8)
+    return _gather(values, good, np.empty(_CHUNK, np.uint8), out)
+
+
+@kernel
+def _gather(values, good, kept, out):
     n = np.uint64(0)
     for start in range(0, values.size, _CHUNK):
         chunk = values[start : start + _CHUNK]
@@ -70,24 +73,25 @@ def gather_good(values, good, out):
     return np.int64(n)
 
 
-@kernel
+@inner
 def _add_block(values, low, high, hole_low, hole_high, centre, count, total, square):
     for c in range(values.size):
         v = values[c]
         inside = (v >= low) & (v <= high) & ((v < hole_low) | (v > hole_high))
         d = v - centre if inside else np.float32(0.0)
-        count[c] += np.int32(inside)
+        count[c] += np.float32(1.0) if inside else np.float32(0.0)
         total[c] += d
         square[c] += d * d
 
 
 @kernel
-def _moments(values, low, high, hole_low, hole_high, centre):
-    """Number, sum and sum of squares of ``values - centre`` within [low, high] but not in the hole."""
-    count = np.zeros(_LANES, np.int32)
-    total = np.zeros(_LANES, np.float32)
-    square = np.zeros(_LANES, np.float32)
-    n = 0
+def _moments(values, low, high, hole_low, hole_high, centre, sums):
+    """Number, sum and sum of squares of ``values - centre`` within [low, high] but not in the hole.
+
+    `sums` (3, _LANES) float32, zeros, is scratch and left so.
+    """
+    count, total, square = sums[0], sums[1], sums[2]
+    n = np.int64(0)
     s = 0.0
     q = 0.0
     for start in range(0, values.size, _CHUNK):
@@ -96,10 +100,10 @@ def _moments(values, low, high, hole_low, hole_high, centre):
             block = values[i : min(i + _LANES, stop)]
             _add_block(block, low, high, hole_low, hole_high, centre, count, total, square)
         for c in range(_LANES):
-            n += count[c]
+            n += np.int64(count[c])
             s += total[c]
             q += square[c]
-            count[c] = 0
+            count[c] = 0.0
             total[c] = 0.0
             square[c] = 0.0
     return n, s, q
@@ -126,23 +130,23 @@ def _put_aside(values, low, high, core_low, core_high, a, b, kept, special):
 
 
 @kernel
-def _split(values, low, high, core_low, core_high, a, b, centre, special):
+def _split(values, low, high, core_low, core_high, a, b, centre, sums, kept, special):
     """Sum up the core of the values, and put aside its tails and the bracket [a, b] of the median.
 
     Returns the number, sum and sum of squares of ``values - centre`` in the core, how many of them
     lie below `a`, and how many values went to `special`; the number is -1 if they were too many.
+    `sums` and `kept` are scratch.
     """
-    kept = np.empty(_CHUNK, np.uint8)
-    k = 0
-    core_n = 0
+    k = np.int64(0)
+    core_n = np.int64(0)
     core_s = 0.0
     core_q = 0.0
-    core_below = 0
+    core_below = np.int64(0)
     for i in range(0, values.size, _CHUNK):
         if k + _CHUNK > special.size:
-            return -1, core_s, core_q, core_below, k
+            return np.int64(-1), core_s, core_q, core_below, k
         chunk = values[i : i + _CHUNK]
-        n, s, q = _moments(chunk, core_low, core_high, _INF, -_INF, centre)
+        n, s, q = _moments(chunk, core_low, core_high, _INF, -_INF, centre, sums)
         put, below = _put_aside(chunk, low, high, core_low, core_high, a, b, kept, special[k:])
         core_n += n
         core_s += s
@@ -196,7 +200,6 @@ def _extremes(values, low, high):
     return (float(inside.min()), float(inside.max())) if inside.size else (math.inf, -math.inf)
 
 
-@kernel
 def histogram(values, low, scale, n):
     """Count values in n bins from `low` on, ``scale`` bins per unit, in float32.
 
@@ -211,9 +214,14 @@ def histogram(values, low, scale, n):
     -------
     ndarray, shape (n,), float64
     """
-    # Four histograms in turn: equal neighbours do not wait for each other. Bin n takes the rest.
     bins = np.zeros((4, n + 1), np.int32)
-    place = np.empty(_LANES, np.uint32)
+    _count(values, low, scale, n, bins, np.empty(_LANES, np.uint32))
+    return bins[:, :n].sum(axis=0).astype(np.float64)
+
+
+@kernel
+def _count(values, low, scale, n, bins, place):
+    # Four histograms in turn: equal neighbours do not wait for each other. Bin n takes the rest.
     for i in range(0, values.size, _LANES):
         block = values[i : i + _LANES]
         for c in range(block.size):
@@ -221,10 +229,6 @@ def histogram(values, low, scale, n):
             place[c] = np.uint32(np.int32(t)) if (t >= 0) & (t < n) else np.uint32(n)
         for c in range(block.size):
             bins[c & 3, place[c]] += 1
-    merged = np.empty(n, np.float64)
-    for k in range(n):
-        merged[k] = bins[0, k] + bins[1, k] + bins[2, k] + bins[3, k]
-    return merged
 
 
 def _mode(values, least, most, stddev, binwidth):
@@ -264,8 +268,9 @@ def _rounds(values, core, centre, nclip, lower_sigma, upper_sigma, bottom, top):
     low, high = bottom, top
     mean = stddev = math.nan
     n = 0
+    sums = np.zeros((3, _LANES), np.float32)
     for turn in range(nclip + 1):
-        n, total, square = _moments(values, low, high, core.low, core.high, centre)
+        n, total, square = _moments(values, low, high, core.low, core.high, centre, sums)
         n += core.n
         if n == 0:
             break
@@ -352,7 +357,10 @@ def clipped_statistics(values, nclip, lower_sigma, upper_sigma, lower, upper, bi
         ranks = (m // 64, max(m // 2 - reach, 0), min(m // 2 + reach, m - 1), m - 1 - m // 64)
         core_low, a, b, core_high = np.partition(kept, ranks)[list(ranks)]
         special = np.empty(values.size // 8 + _CHUNK, np.float32)
-        n, total, square, below, k = _split(values, bottom, top, core_low, core_high, a, b, centre, special)
+        scratch = np.zeros((3, _LANES), np.float32), np.empty(_CHUNK, np.uint8)
+        n, total, square, below, k = _split(
+            values, bottom, top, core_low, core_high, a, b, centre, *scratch, special
+        )
         if n > 0:
             core = _Core(core_low, core_high, n, total, square)
             attempts.insert(0, (special[:k], core, a, b, below))
