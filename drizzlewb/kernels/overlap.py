@@ -191,7 +191,7 @@ def _collect(data, weight, xs, ys, area, first, m, s, filled, at, ox0, oy0, tny,
 
 @inner
 def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
-    """Add all drops in the scratch; returns it, enlarged where large windows need it."""
+    """Add all drops in the scratch; returns the rows that it lacks room for, 0 when done."""
     large_rows = np.int64(1)
     large_cols = np.int64(1)
     if filled[_LARGE] > 0:
@@ -200,7 +200,9 @@ def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
                 # one more, lest the largest among them is computed in another way than the others
                 large_rows = max(large_rows, at[2, k] + 1)
                 large_cols = max(large_cols, at[3, k] + 1)
-        s = _room(s, _LARGE * _ROWS + WINDOW + large_rows * large_cols)
+        rows = _LARGE * _ROWS + WINDOW + large_rows * large_cols
+        if rows > s.shape[0]:
+            return rows
     for of_class in range(_LARGE + 1):
         if filled[of_class] > 0:
             # the one call: each is compiled where it stands
@@ -209,33 +211,41 @@ def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
             windows(s, of_class * _ROWS, filled[of_class], rows, cols)
             filled[of_class] = 0
     _add_windows(s, large_cols, at, m, tny, tnx, bit, num, den, ctx)
-    return s
+    return np.int64(0)
 
 
 @kernel
 def _square(
-    data, weight, column, cx, cy, above, right, step, area, s, bit, ox0, oy0, tny, tnx, num, den, ctx
-):
+    data, weight, column, cx, cy, above, right, step, area, r, i, m, s, filled, at, bit, ox0, oy0, tny, tnx, num,
+    den, ctx,
+):  # fmt: skip
     """Add a block of rows. Pixel i of row r, from `column` of the box on, has its corners in row r and
-    ``r + above`` of cx, cy, at i, and `right` rows and `step` columns on."""
-    filled = np.zeros(_LARGE + 1, np.int64)
-    at = np.empty((6, (_LARGE + 1) * ROOM), np.int64)
-    # of one type from the start: a literal zero compiles everything twice
-    m = np.int64(0)
+    ``r + above`` of cx, cy, at i, and `right` rows and `step` columns on.
+
+    `s`, `filled`, `at` are the scratch. Begins at pixel i of row r with m drops in the scratch that wait to be
+    added; returns where to begin again with a scratch of how many rows, 0 if all is added.
+    """
     ny = data.shape[0]
     n = cx.shape[1] - step
-    for r in range(ny):
+    full = m > 0
+    while r < ny:
         q = r + above
         xs = cx[r], cx[r + right, step:], cx[q + right, step:], cx[q]
         ys = cy[r], cy[r + right, step:], cy[q + right, step:], cy[q]
         row = data[r, column : column + n]
         row_weight = weight[r, column : column + n]
-        i = np.int64(0)
-        while i < n or (r == ny - 1 and m > 0):
-            i, m, full = _collect(row, row_weight, xs, ys, area, i, m, s, filled, at, ox0, oy0, tny, tnx)
+        while i < n or full or (r == ny - 1 and m > 0):
+            if not full:
+                i, m, full = _collect(row, row_weight, xs, ys, area, i, m, s, filled, at, ox0, oy0, tny, tnx)
             if full or (r == ny - 1 and i == n):
-                s = _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx)
+                lacks = _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx)
+                if lacks > 0:
+                    return r, i, m, lacks
                 m = np.int64(0)
+                full = False
+        i = np.int64(0)
+        r += 1
+    return r, i, m, np.int64(0)
 
 
 def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, num, den, ctx):
@@ -244,6 +254,8 @@ def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, 
     tile = (ox0, oy0, *num.shape)
     flat = num.reshape(-1), den.reshape(-1), ctx.reshape(-1)
     scratch = np.zeros((_LARGE * _ROWS + WINDOW + 25, ROOM))
+    filled = np.zeros(_LARGE + 1, np.int64)
+    at = np.empty((6, (_LARGE + 1) * ROOM), np.int64)
     for j0, j1, a, b in blocks(wcs, h, x0, y0, data.shape, pixfrac, 2.0 + 1.0 / scale, tile):
         height = j1 - j0
         if pixfrac == 1.0:
@@ -259,19 +271,10 @@ def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, 
             out = lines[:, first : first + count]
             map_rows(wcs, h, y0 + j0, y0 + j0 + count, dy, dx, x0 + a, x0 + b + step, out[0], out[1])
             first += count
-        _square(
-            data[j0:j1], weight[j0:j1], a, lines[0], lines[1], above, right, step, scale * scale, scratch,
-            bit, *tile, *flat,
-        )  # fmt: skip
-
-
-@inner
-def _room(s, rows):
-    """The scratch, or a larger copy if it has not so many rows."""
-    if s.shape[0] >= rows:
-        return s
-    larger = np.zeros((rows, ROOM))
-    for q in range(s.shape[0]):
-        for k in range(ROOM):
-            larger[q, k] = s[q, k]
-    return larger
+        box = data[j0:j1], weight[j0:j1], a, lines[0], lines[1], above, right, step, scale * scale
+        begin = 0, 0, 0
+        while True:
+            *begin, rows = _square(*box, *begin, scratch, filled, at, bit, *tile, *flat)
+            if rows == 0:
+                break
+            scratch = np.concatenate([scratch, np.zeros((rows - len(scratch), ROOM))])
