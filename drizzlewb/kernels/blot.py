@@ -72,7 +72,9 @@ def _beyond(line, start, full, before, after, reflect):
     def mirrored(edge, pixels):
         # as far as the piece holds the mirrors
         mirrors = np.clip(2 * edge - pixels, 0, full - 1)
-        mirrors = mirrors[(mirrors >= start) & (mirrors < end)] - start if reflect else np.full(pixels.size, 0)
+        mirrors = (
+            mirrors[(mirrors >= start) & (mirrors < end)] - start if reflect else np.full(pixels.size, 0)
+        )
         at_edge = line[..., edge - start, None]
         return 2 * at_edge - line[..., mirrors] if reflect else np.repeat(at_edge, pixels.size, axis=-1)
 

@@ -246,14 +246,19 @@ def _sampled_rows(crpix, grid_x, grid_y, grid_axes, h, j0, yoff, xoff, i0, n, ou
 
 @kernel
 def _straight_rows(
-    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, steps, h, j0, yoff, xs, zs, taylor, lines,
-    out_x, out_y,
+    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, j0, yoff, xoff, i0, xs, zs, taylor, out_x,
+    out_y,
 ):  # fmt: skip
-    # `xs` are the pixels of the row, `zs` the same from the SIP reference on, `steps` the node distances of
-    # the tables in x; taylor (2, 6, 7), zeros, and lines (6, 7), zeros, are scratch.
+    # xs, zs (n,) and taylor (3, 7, 7), zeros, are scratch.
     ref = sip_ref[0]
     n = xs.size
-    by_shift, smooth, quintics = lines[:2], lines[2:4], lines[4:]
+    for k in range(n):
+        xs[k] = float(i0 + k) + xoff
+        zs[k] = xs[k] - ref
+    lines = taylor[2]
+    by_shift, smooth, quintics, steps = lines[0:2], lines[2:4], lines[4:6], lines[6]
+    for m in range(4):
+        steps[m] = 1.0 / axes[m, 0]  # of no table: never used
     for row in range(out_x.shape[0]):
         y = float(j0 + row) + yoff
         for g in range(2):
@@ -353,11 +358,8 @@ def map_rows(wcs, h, j0, j1, yoff, xoff, i0, i1, out_x, out_y):
         samples = wcs.crpix, wcs.grid_x, wcs.grid_y, wcs.grid_axes
         _sampled_rows(*samples, h, j0, yoff, xoff, i0, n, *out)
     elif _straight(wcs):
-        xs = np.arange(i0, i1) + xoff
-        with np.errstate(divide="ignore"):
-            steps = 1.0 / wcs.table_axes[:, 0]  # infinite for no table: never used
-        scratch = np.zeros((2, 6, 7)), np.zeros((6, 7))
-        _straight_rows(*arrays_of(wcs), steps, h, j0, yoff, xs, xs - wcs.sip_ref[0], *scratch, *out)
+        scratch = np.empty(n), np.empty(n), np.zeros((3, 7, 7))
+        _straight_rows(*arrays_of(wcs), h, j0, yoff, xoff, i0, *scratch, *out)
     else:
         _pixel_rows(*arrays_of(wcs), h, j0, yoff, xoff, i0, n, *out)
 
