@@ -178,12 +178,12 @@ def _near(marked, grow):
 
 @kernel
 def _combine(
-    stack, weight, least_weight, pairs, average, minmed, low_limit, high_limit, first, last, rate, rn2, nsigma1,
-    nsigma2, values, sums, count, out, lowest, flags,
+    stack, weight, least_weight, pairs, average, minmed, low_limit, high_limit, first, last, rate, rn2,
+    nsigma1, nsigma2, values, sums, count, out, lowest, flags,
 ):  # fmt: skip
     """Combine a stack of lines; for minmed put aside the lowest values and what they fail.
 
-    `values` (n, _LANE) float32 and `sums` (3, _LANE) float32, float64 are scratch.
+    `values` (n, _LANE) float32 and `sums`, three of (_LANE,) float32, float64, float64, are scratch.
     """
     total_weight, background, noise2 = sums
     for i0 in range(0, out.size, _LANE):

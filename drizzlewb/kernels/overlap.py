@@ -239,14 +239,14 @@ def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
 
 @kernel
 def _square(
-    data, weight, column, cx, cy, above, right, step, area, r, i, m, s, filled, at, bit, ox0, oy0, tny, tnx, num,
-    den, ctx,
+    data, weight, column, cx, cy, above, right, step, area, r, i, m, s, filled, at, bit, ox0, oy0, tny, tnx,
+    num, den, ctx,
 ):  # fmt: skip
     """Add a block of rows. Pixel i of row r, from `column` of the box on, has its corners in row r and
     ``r + above`` of cx, cy, at i, and `right` rows and `step` columns on.
 
-    `s`, `filled`, `at` are the scratch. Begins at pixel i of row r with m drops in the scratch that wait to be
-    added; returns where to begin again with a scratch of how many rows, 0 if all is added.
+    `s`, `filled`, `at` are the scratch. Begins at pixel i of row r with m drops in the scratch that wait to
+    be added; returns where to begin again with a scratch of how many rows, 0 if all is added.
     """
     ny = data.shape[0]
     n = cx.shape[1] - step

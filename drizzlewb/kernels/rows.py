@@ -246,8 +246,8 @@ def _sampled_rows(crpix, grid_x, grid_y, grid_axes, h, j0, yoff, xoff, i0, n, ou
 
 @kernel
 def _straight_rows(
-    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, j0, yoff, xoff, i0, xs, zs, taylor, out_x,
-    out_y,
+    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, j0, yoff, xoff, i0, xs, zs, taylor,
+    out_x, out_y,
 ):  # fmt: skip
     # xs, zs (n,) and taylor (3, 7, 7), zeros, are scratch.
     ref = sip_ref[0]
