@@ -49,7 +49,6 @@ def bin_edges(centre, width):
     return centre + width * steps
 
 
-@kernel
 def block_histograms(sci, good, block, centre, width, counts):
     """Histogram the good pixels of each square block of a chip.
 
@@ -66,16 +65,19 @@ def block_histograms(sci, good, block, centre, width, counts):
     counts : ndarray, shape (ceil(ny/block), ceil(nx/block), N_BINS), uint16
         Overwritten.
     """
-    ny, nx = sci.shape
-    counts[:, :, :] = 0
-    middle = np.float32(centre)
-    scale = np.float32(1.0 / width)
-    core = np.float32(_CORE)
+    counts[:] = 0
     unit = np.empty(1, np.float32)
-    bits = unit.view(np.int32)
-    for j in range(ny):
+    # the same four bytes twice: a float32's exponent and first two mantissa bits number the quarter octaves
+    scale = np.float32(1.0 / width)
+    _count(sci, good, block, np.float32(centre), scale, unit, unit.view(np.int32), counts)
+
+
+@kernel
+def _count(sci, good, block, middle, scale, unit, bits, counts):
+    core = np.float32(_CORE)
+    for j in range(sci.shape[0]):
         row = counts[j // block]
-        for i in range(nx):
+        for i in range(sci.shape[1]):
             v = sci[j, i]
             if good[j, i] == 0 or not abs(v) < _INF:
                 continue
@@ -83,14 +85,12 @@ def block_histograms(sci, good, block, centre, width, counts):
             if abs(t) < core:
                 k = int(math.floor(t)) + _CORE + _OUTER
             else:
-                # a float32's exponent and first two mantissa bits number the quarter octaves
                 unit[0] = abs(t) / core
                 outer = min((bits[0] >> 21) - (127 << 2), _OUTER - 1)
                 k = _OUTER + 2 * _CORE + outer if t > 0 else _OUTER - 1 - outer
             row[i // block, k] += 1
 
 
-@kernel
 def overlap_histogram(counts, centre_x, centre_y, polygon_x, polygon_y, out):
     """Add up the histograms of the blocks whose centres lie inside a polygon.
 
@@ -104,45 +104,25 @@ def overlap_histogram(counts, centre_x, centre_y, polygon_x, polygon_y, out):
     out : ndarray, shape (N_BINS,), int32
         Overwritten.
     """
-    for k in range(out.size):
-        out[k] = 0
-    m = polygon_x.size
-    x0 = x1 = polygon_x[0]
-    y0 = y1 = polygon_y[0]
-    for a in range(m):
-        x0 = min(x0, polygon_x[a])
-        x1 = max(x1, polygon_x[a])
-        y0 = min(y0, polygon_y[a])
-        y1 = max(y1, polygon_y[a])
-    for j in range(counts.shape[0]):
-        for i in range(counts.shape[1]):
-            x = centre_x[j, i]
-            y = centre_y[j, i]
-            if not (x0 <= x <= x1 and y0 <= y <= y1):
-                continue
-            inside = False
-            b = m - 1
-            for a in range(m):
-                if (polygon_y[a] > y) != (polygon_y[b] > y):
-                    slope = (polygon_x[b] - polygon_x[a]) / (polygon_y[b] - polygon_y[a])
-                    if x < polygon_x[a] + (y - polygon_y[a]) * slope:
-                        inside = not inside
-                b = a
-            if inside:
-                cell = counts[j, i]
-                for k in range(cell.size):
-                    out[k] += cell[k]
+    inside = np.zeros(counts.shape[:2], bool)
+    before_x, before_y = np.roll(polygon_x, 1), np.roll(polygon_y, 1)
+    for xa, ya, xb, yb in zip(polygon_x, polygon_y, before_x, before_y, strict=True):
+        if ya != yb:
+            # an edge that a line from the centre towards +x crosses
+            crossed = (ya > centre_y) != (yb > centre_y)
+            inside ^= crossed & (centre_x < xa + (centre_y - ya) * ((xb - xa) / (yb - ya)))
+    out[:] = 0
+    _add_up(counts.reshape(-1, counts.shape[2]), np.flatnonzero(inside), out)
 
 
 @kernel
-def _share(edge_low, edge_high, low, high):
-    """Fraction of a bin that lies within [low, high]."""
-    a = max(edge_low, low)
-    b = min(edge_high, high)
-    return (b - a) / (edge_high - edge_low) if b > a else 0.0
+def _add_up(rows, which, out):
+    for k in range(which.size):
+        row = rows[which[k]]
+        for c in range(out.size):
+            out[c] += row[c]
 
 
-@kernel
 def histogram_statistics(counts, edges, nclip, lower_sigma, upper_sigma, lower, upper, binwidth, wanted):
     """Sigma-clipped statistics of a histogram, pixels spread evenly inside each bin.
 
@@ -158,62 +138,54 @@ def histogram_statistics(counts, edges, nclip, lower_sigma, upper_sigma, lower, 
     Statistics
         n is rounded; min and max are the clipping limits.
     """
-    m = counts.size
-    low = lower
-    high = upper
-    n = 0.0
-    mean = math.nan
-    stddev = math.nan
+    some = np.flatnonzero(counts)
+    count, left, right = counts[some], edges[some], edges[some + 1]
+
+    def within(low, high):
+        """Pixels of each bin within the limits, and where these cut the bin."""
+        a, b = np.maximum(left, low), np.minimum(right, high)
+        return count * np.where(b > a, (b - a) / (right - left), 0.0), a, b
+
+    low, high = lower, upper
     for turn in range(nclip + 1):
-        n = 0.0
-        total = 0.0
-        for k in range(m):
-            if counts[k]:
-                a = max(edges[k], low)
-                b = min(edges[k + 1], high)
-                w = counts[k] * _share(edges[k], edges[k + 1], low, high)
-                n += w
-                total += w * 0.5 * (a + b)
+        w, a, b = within(low, high)
+        n = _sum(w)
         if not n >= 0.5:
             return Statistics(0, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
-        mean = total / n
-        square = 0.0
-        for k in range(m):
-            if counts[k]:
-                a = max(edges[k], low)
-                b = min(edges[k + 1], high)
-                w = counts[k] * _share(edges[k], edges[k + 1], low, high)
-                square += w * ((0.5 * (a + b) - mean) ** 2 + (b - a) ** 2 / 12.0)
+        mean = _sum(w * 0.5 * (a + b)) / n
+        square = _sum(w * ((0.5 * (a + b) - mean) ** 2 + (b - a) ** 2 / 12.0))
         stddev = math.sqrt(square / max(n - 1.0, 1.0))
         if turn < nclip:
             low = max(lower, mean - lower_sigma * stddev)
             high = min(upper, mean + upper_sigma * stddev)
     low = max(low, edges[0])
-    high = min(high, edges[m])
-    median = math.nan
-    mode = math.nan
+    high = min(high, edges[-1])
+    median = mode = math.nan
     if wanted & MEDIAN:
-        below = 0.0
-        for k in range(m):
-            w = counts[k] * _share(edges[k], edges[k + 1], low, high)
-            if below + w >= 0.5 * n and w > 0.0:
-                a = max(edges[k], low)
-                b = min(edges[k + 1], high)
-                median = a + (b - a) * (0.5 * n - below) / w
-                break
-            below += w
+        w, a, b = within(low, high)
+        up_to = np.cumsum(w)
+        found = np.flatnonzero((up_to >= 0.5 * n) & (w > 0.0))
+        if found.size:
+            k = found[0]
+            below = up_to[k - 1] if k > 0 else 0.0
+            median = a[k] + (b[k] - a[k]) * (0.5 * n - below) / w[k]
     if wanted & MODE:
         width = binwidth * stddev
         if width > 0.0 and high - low > width:
-            bins = np.zeros(int((high - low) / width) + 1, np.float64)
-            for k in range(m):
-                if counts[k]:
-                    first = max(int((max(edges[k], low) - low) / width), 0)
-                    last = min(int((min(edges[k + 1], high) - low) / width), bins.size - 1)
-                    for i in range(first, last + 1):
-                        a = low + i * width
-                        bins[i] += counts[k] * _share(edges[k], edges[k + 1], a, min(a + width, high))
+            bins = np.zeros(int((high - low) / width) + 1)
+            starts = low + width * np.arange(bins.size)
+            ends = np.minimum(starts + width, high)
+            for k in range(some.size):
+                first = max(int((max(left[k], low) - low) / width), 0)
+                last = min(int((min(right[k], high) - low) / width), bins.size - 1) + 1
+                shared = np.minimum(right[k], ends[first:last]) - np.maximum(left[k], starts[first:last])
+                bins[first:last] += count[k] * (np.maximum(shared, 0.0) / (right[k] - left[k]))
             mode = peak_position(bins, low, width)
         else:
             mode = low + 0.5 * width
-    return Statistics(int(n + 0.5), mean, median, mode, stddev, low, high)
+    return Statistics(int(n + 0.5), float(mean), float(median), float(mode), stddev, float(low), float(high))
+
+
+def _sum(values):
+    """Sum in order: numpy's own adds in pairs, in another way for every length."""
+    return float(np.cumsum(values)[-1]) if values.size else 0.0

@@ -44,35 +44,6 @@ def margin(interp_id, sinscl=1.0):
 
 
 @inner
-def _poly_weights(interp_id, s, w):
-    """Weights of the n = 2, 4 or 6 pixels from floor(x) - n/2 + 1 on, for s = x - floor(x).
-
-    Everett's formula, ordered by pixel (IRAF ``ii_bipoly3`` and ``ii_bipoly5``).
-    """
-    t = 1.0 - s
-    if interp_id == LINEAR:
-        w[0] = t
-        w[1] = s
-        return
-    a = s * (s * s - 1.0) / 6.0
-    b = t * (t * t - 1.0) / 6.0
-    if interp_id == POLY3:
-        w[0] = b
-        w[1] = t - 2.0 * b + a
-        w[2] = s - 2.0 * a + b
-        w[3] = a
-        return
-    c = a * (s * s - 4.0) / 20.0
-    d = b * (t * t - 4.0) / 20.0
-    w[0] = d
-    w[1] = b - 4.0 * d + c
-    w[2] = t - 2.0 * b + 6.0 * d + a - 4.0 * c
-    w[3] = s - 2.0 * a + 6.0 * c + b - 4.0 * d
-    w[4] = a - 4.0 * c + d
-    w[5] = c
-
-
-@inner
 def _sinc_weights(d, w):
     """Weights of the pixels n - 7 ... n + 7 for a position n + d; their sum is 1."""
     if d == 0.0:
@@ -90,68 +61,38 @@ def _sinc_weights(d, w):
         w[k] /= total
 
 
-@inner
-def _inside(i, n, reflect):
-    """Pixel that stands for pixel i of a line of n, and the edge it is reflected about or -1."""
-    edge = -1
-    if i < 0:
-        edge = 0
-    elif i > n - 1:
-        edge = n - 1
-    if edge >= 0:
-        i = min(max(2 * edge - i, 0), n - 1) if reflect else edge
-    return i, edge
+def _beyond(line, start, full, before, after, reflect):
+    """A piece of an image along its last axis, continued beyond those borders of the image that it holds.
 
-
-@inner
-def _line(source, row, i0, sx0, full_nx, wx, nw, reflect):
-    """Weighted sum over one row of the piece whose window may leave the image, and
-    whether the piece holds it."""
-    total = 0.0
-    for k in range(nw):
-        i, edge = _inside(i0 + k, full_nx, reflect)
-        if i < sx0 or i >= sx0 + source.shape[1]:
-            return 0.0, False
-        value = np.float64(source[row, i - sx0])
-        if edge >= 0 and reflect:
-            if edge < sx0 or edge >= sx0 + source.shape[1]:
-                return 0.0, False
-            value = 2.0 * source[row, edge - sx0] - value
-        total += wx[k] * value
-    return total, True
-
-
-@inner
-def _window(source, i0, j0, sx0, sy0, full_nx, full_ny, wx, wy, nw, reflect):
-    """Weighted sum over a window that may leave the image or the piece, and whether the piece holds it.
-
-    Beyond the image's edge pixels are ``2 * edge - mirror``, first in x, then in y, if `reflect`;
-    else the edge's own value.
+    `start` is the piece's first pixel, `full` the image's last and one more. Pixels beyond are
+    ``2 * edge - mirror`` if `reflect`, else the edge's own value. Returns the line and its first pixel.
     """
-    total = 0.0
-    si = i0 - sx0
-    sj = j0 - sy0
-    if si >= 0 and sj >= 0 and si + nw <= source.shape[1] and sj + nw <= source.shape[0]:
-        for b in range(nw):
-            line = 0.0
-            for a in range(nw):
-                line += wx[a] * source[sj + b, si + a]
-            total += wy[b] * line
-        return total, True
-    for k in range(nw):
-        j, edge = _inside(j0 + k, full_ny, reflect)
-        if j < sy0 or j >= sy0 + source.shape[0]:
-            return 0.0, False
-        value, held = _line(source, j - sy0, i0, sx0, full_nx, wx, nw, reflect)
-        if edge >= 0 and reflect and held:
-            if edge < sy0 or edge >= sy0 + source.shape[0]:
-                return 0.0, False
-            at_edge, held = _line(source, edge - sy0, i0, sx0, full_nx, wx, nw, reflect)
-            value = 2.0 * at_edge - value
-        if not held:
-            return 0.0, False
-        total += wy[k] * value
-    return total, True
+    end = start + line.shape[-1]
+
+    def mirrored(edge, pixels):
+        # as far as the piece holds the mirrors
+        mirrors = np.clip(2 * edge - pixels, 0, full - 1)
+        mirrors = (
+            mirrors[(mirrors >= start) & (mirrors < end)] - start if reflect else np.full(pixels.size, 0)
+        )
+        at_edge = line[..., edge - start, None]
+        return 2 * at_edge - line[..., mirrors] if reflect else np.repeat(at_edge, pixels.size, axis=-1)
+
+    parts = [line]
+    if start == 0 and before > 0:
+        parts.insert(0, mirrored(0, -np.arange(1, before + 1))[..., ::-1])
+    if end == full and after > 0:
+        parts.append(mirrored(full - 1, full + np.arange(after)))
+    if len(parts) == 1:
+        return line, start
+    return np.concatenate(parts, axis=-1), start - (parts[0].shape[-1] if parts[0] is not line else 0)
+
+
+def _continued(source, sx0, sy0, full_nx, full_ny, before, after, reflect):
+    """The piece continued beyond the image's borders, first in x, then in y, and its first pixel."""
+    source, sx0 = _beyond(source, sx0, full_nx, before, after, reflect)
+    turned, sy0 = _beyond(source.T, sy0, full_ny, before, after, reflect)
+    return np.ascontiguousarray(turned.T), sx0, sy0
 
 
 @kernel
@@ -180,12 +121,69 @@ def _blot_nearest(source, flat, sx0, sy0, full_nx, full_ny, mx, my, factor, misv
 
 
 @kernel
-def _blot_sinc(source, sx0, sy0, full_nx, full_ny, mx, my, factor, misval, sinscl, out):
-    """Fill a block of rows whose pixels lie at mx, my by the sinc.
-
-    Returns how many need pixels outside the piece.
-    """
+def _blot_linear(source, flat, sx0, sy0, full_nx, full_ny, mx, my, factor, misval, out):
+    """Fill a block of rows whose pixels lie at mx, my bilinearly; see `_blot_nearest`."""
     ny, nx = out.shape
+    sny, snx = source.shape
+    missing = 0
+    for r in range(ny):
+        for c in range(nx):
+            x = mx[r, c]
+            y = my[r, c]
+            if not ((x >= 0.0) & (x < full_nx) & (y >= 0.0) & (y < full_ny)):
+                out[r, c] = misval  # also where the map is not defined
+                continue
+            i = np.int64(x)
+            j = np.int64(y)
+            s = x - i
+            t = y - j
+            si = i - sx0
+            sj = j - sy0
+            if (si >= 0) & (sj >= 0) & (si + 2 <= snx) & (sj + 2 <= sny):
+                k = np.uint64(sj * snx + si)
+                m = k + np.uint64(snx)
+                low = flat[k] * (1.0 - s) + flat[k + np.uint64(1)] * s
+                high = flat[m] * (1.0 - s) + flat[m + np.uint64(1)] * s
+                out[r, c] = (low * (1.0 - t) + high * t) * factor
+            else:
+                missing += 1
+    return missing
+
+
+@kernel
+def _blot_poly(source, flat, sx0, sy0, full_nx, full_ny, mx, my, quintic, factor, misval, out):
+    """Fill a block of rows whose pixels lie at mx, my by poly5 or poly3; see `_blot_nearest`."""
+    ny, nx = out.shape
+    sny, snx = source.shape
+    side = np.int64(6 if quintic else 4)
+    missing = 0
+    for r in range(ny):
+        for c in range(nx):
+            x = mx[r, c]
+            y = my[r, c]
+            if not ((x >= 0.0) & (x < full_nx) & (y >= 0.0) & (y < full_ny)):
+                out[r, c] = misval  # also where the map is not defined
+                continue
+            i = np.int64(x)
+            j = np.int64(y)
+            s = x - i
+            t = y - j
+            si = i - (side // 2 - 1) - sx0
+            sj = j - (side // 2 - 1) - sy0
+            if (si >= 0) & (sj >= 0) & (si + side <= snx) & (sj + side <= sny):
+                at = sj * snx + si
+                value = quintic_window(flat, at, snx, s, t) if quintic else cubic_window(flat, at, snx, s, t)
+                out[r, c] = value * factor
+            else:
+                missing += 1
+    return missing
+
+
+@kernel
+def _blot_sinc(source, flat, sx0, sy0, full_nx, full_ny, mx, my, sinscl, factor, misval, out):
+    """Fill a block of rows whose pixels lie at mx, my by the sinc; see `_blot_nearest`."""
+    ny, nx = out.shape
+    sny, snx = source.shape
     wx = np.zeros(2 * SINC_SIDE + 1)
     wy = np.zeros(2 * SINC_SIDE + 1)
     missing = 0
@@ -200,6 +198,8 @@ def _blot_sinc(source, sx0, sy0, full_nx, full_ny, mx, my, factor, misval, sinsc
             j = min(int(y + 0.5), full_ny - 1)
             dx = (x - i) * sinscl
             dy = (y - j) * sinscl
+            i -= sx0
+            j -= sy0
             nw = wx.size
             if abs(dx) < 0.001 and abs(dy) < 0.001:
                 nw = 1
@@ -210,58 +210,15 @@ def _blot_sinc(source, sx0, sy0, full_nx, full_ny, mx, my, factor, misval, sinsc
                 _sinc_weights(dy, wy)
                 i -= SINC_SIDE
                 j -= SINC_SIDE
-            total, held = _window(source, i, j, sx0, sy0, full_nx, full_ny, wx, wy, nw, False)
-            if not held:
+            if i < 0 or j < 0 or i + nw > snx or j + nw > sny:
                 missing += 1
-            out[r, c] = total * factor
-    return missing
-
-
-@kernel
-def _blot_poly(source, flat, sx0, sy0, full_nx, full_ny, mx, my, interp_id, factor, misval, out):
-    """Fill a block of rows whose pixels lie at mx, my by linear, poly3 or poly5.
-
-    `flat` is the source as a line. Returns how many need pixels outside the piece.
-    """
-    ny, nx = out.shape
-    sny, snx = source.shape
-    wx = np.zeros(6)
-    wy = np.zeros(6)
-    side = np.int64(6 if interp_id == POLY5 else 4 if interp_id == POLY3 else 2)
-    missing = 0
-    for r in range(ny):
-        for c in range(nx):
-            x = mx[r, c]
-            y = my[r, c]
-            if not ((x >= 0.0) & (x < full_nx) & (y >= 0.0) & (y < full_ny)):
-                out[r, c] = misval  # also where the map is not defined
                 continue
-            i = np.int64(x)
-            j = np.int64(y)
-            s = x - i
-            t = y - j
-            i -= side // 2 - 1
-            j -= side // 2 - 1
-            si = i - sx0
-            sj = j - sy0
-            if (si >= 0) & (sj >= 0) & (si + side <= snx) & (sj + side <= sny):
-                at = sj * snx + si
-                if interp_id == POLY5:
-                    out[r, c] = quintic_window(flat, at, snx, s, t) * factor
-                elif interp_id == POLY3:
-                    out[r, c] = cubic_window(flat, at, snx, s, t) * factor
-                else:
-                    k = np.uint64(at)
-                    m = np.uint64(at + snx)
-                    low = flat[k] * (1.0 - s) + flat[k + np.uint64(1)] * s
-                    high = flat[m] * (1.0 - s) + flat[m + np.uint64(1)] * s
-                    out[r, c] = (low * (1.0 - t) + high * t) * factor
-                continue
-            _poly_weights(interp_id, s, wx)
-            _poly_weights(interp_id, t, wy)
-            total, held = _window(source, i, j, sx0, sy0, full_nx, full_ny, wx, wy, side, side > 2)
-            if not held:
-                missing += 1
+            total = 0.0
+            for b in range(nw):
+                line = 0.0
+                for a in range(nw):
+                    line += wx[a] * flat[(j + b) * snx + i + a]
+                total += wy[b] * line
             out[r, c] = total * factor
     return missing
 
@@ -315,6 +272,20 @@ def blot_box(source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id, factor, misv
     if out.size == 0:
         return
     ny, nx = out.shape
+    sny, snx = source.shape
+    place = sx0, sy0, full_nx, full_ny
+    if interp_id == NEAREST:
+        resample, how = _blot_nearest, ()
+    elif interp_id == LINEAR:
+        resample, how = _blot_linear, ()
+        source, sx0, sy0 = _continued(source, *place, 0, 1, False)
+    elif interp_id == SINC:
+        resample, how = _blot_sinc, (float(sinscl),)
+        source, sx0, sy0 = _continued(source, *place, SINC_SIDE, SINC_SIDE, False)
+    else:
+        resample, how = _blot_poly, (interp_id == POLY5,)
+        half = 3 if interp_id == POLY5 else 2
+        source, sx0, sy0 = _continued(source, *place, half - 1, half, True)
     flat = source.reshape(-1)
     mapped = np.empty((2, min(ny, _ROWS), nx))
     missing = 0
@@ -322,19 +293,13 @@ def blot_box(source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id, factor, misv
         rows = out[r : r + _ROWS]
         mx, my = mapped[0, : len(rows)], mapped[1, : len(rows)]
         map_rows(wcs, h, y0 + r, y0 + r + len(rows), 0.0, 0.0, x0, x0 + nx, mx, my)
-        place = sx0, sy0, full_nx, full_ny, mx, my
-        scale = float(factor), float(misval)
-        if interp_id == NEAREST:
-            missing += _blot_nearest(source, flat, *place, *scale, rows)
-        elif interp_id == SINC:
-            missing += _blot_sinc(source, *place, *scale, float(sinscl), rows)
-        else:
-            missing += _blot_poly(source, flat, *place, interp_id, *scale, rows)
+        missing += resample(
+            source, flat, sx0, sy0, full_nx, full_ny, mx, my, *how, float(factor), float(misval), rows
+        )
     if missing:
-        sny, snx = source.shape
         msg = (
             f"blot: {missing} of {out.size} pixels of the chip box at ({x0}, {y0}) need source pixels "
-            f"outside the piece x {sx0}..{sx0 + snx}, y {sy0}..{sy0 + sny} of the "
+            f"outside the piece x {place[0]}..{place[0] + snx}, y {place[1]}..{place[1] + sny} of the "
             f"{full_nx} x {full_ny} image; the piece must hold"
             f" {margin(interp_id)} pixels around every position"
         )

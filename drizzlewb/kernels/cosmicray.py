@@ -50,47 +50,15 @@ def noise_background(present_e, blot_sky_e, *, peer_parity=False):
     return float(present_e) if peer_parity else float(present_e) - float(blot_sky_e)
 
 
-@inner
-def _border_slope(blot, j, i, row, col, ny, nx):
-    """Derivative at a pixel that may lie at the border of the chip or of the box.
-
-    The peer subtracts shifted copies that hold 0 outside, and in places one row or column inside:
-    at the chip's border the derivative is at least |blot| (with the sky, if the blot contains it).
-    """
+@kernel
+def _inner_slopes(blot, slope):
+    """Derivative of all but the outermost pixels of a box (0 where the blot itself is not finite)."""
     height, width = blot.shape
-    value = blot[j, i]
-    slope = np.float32(0.0)
-    if row == 0 or row >= ny - 2 or col == 0 or col >= nx - 2:
-        slope = abs(value) if abs(value) < _INF else slope
-    if row == ny - 1 or col == nx - 1:
-        return slope
-    for step in range(4):
-        jj = j
-        ii = i
-        if step == 0 and col > 0:
-            ii = i - 1
-        elif step == 1 and col < nx - 2:
-            ii = i + 1
-        elif step == 2 and row > 0:
-            jj = j - 1
-        elif step == 3 and row < ny - 2:
-            jj = j + 1
-        if 0 <= ii < width and 0 <= jj < height:
-            change = abs(value - blot[jj, ii])
-            if change > slope and change < _INF:
-                slope = change
-    return slope
-
-
-@inner
-def _slopes(blot, j, row, ny, nx, x0, slope):
-    """Derivative of the blot along one row of the box (0 where the blot itself is not finite)."""
-    height, width = blot.shape
-    plain = 0 < j < height - 1 and 0 < row < ny - 2
-    if plain:
+    for j in range(1, height - 1):
         here = blot[j]
         below = blot[j - 1]
         above = blot[j + 1]
+        out = slope[j]
         for i in range(1, width - 1):
             value = here[i]
             # Comparisons with NaN are false and inf is shut out: bad neighbours drop out.
@@ -103,11 +71,41 @@ def _slopes(blot, j, row, ny, nx, x0, slope):
             most = change if (change > most) & (change < _INF) else most
             change = abs(value - above[i])
             most = change if (change > most) & (change < _INF) else most
-            slope[i] = most
-    for i in range(width):
-        col = i + x0
-        if not plain or i == 0 or i == width - 1 or col == 0 or col >= nx - 2:
-            slope[i] = _border_slope(blot, j, i, row, col, ny, nx)
+            out[i] = most
+
+
+def _border_slopes(blot, j, i, y0, x0, ny, nx):
+    """Derivative at pixels (j, i) of the box, which may lie at the border of it or of the chip.
+
+    The peer subtracts shifted copies that hold 0 outside, and in places one row or column inside:
+    at the chip's border the derivative is at least |blot| (with the sky, if the blot contains it).
+    """
+    value = blot[j, i]
+    row, col = j + y0, i + x0
+    border = (row == 0) | (row >= ny - 2) | (col == 0) | (col >= nx - 2)
+    most = np.where(border & np.isfinite(value), abs(value), np.float32(0.0))
+    last = (row == ny - 1) | (col == nx - 1)
+    for dj, di, inside in (
+        (0, -1, (col > 0) & (i > 0)), (0, 1, (col < nx - 2) & (i < blot.shape[1] - 1)),
+        (-1, 0, (row > 0) & (j > 0)), (1, 0, (row < ny - 2) & (j < blot.shape[0] - 1)),
+    ):  # fmt: skip
+        inside = inside & ~last
+        change = abs(value - blot[np.where(inside, j + dj, j), np.where(inside, i + di, i)])
+        most = np.where((change > most) & np.isfinite(change), change, most)
+    return most
+
+
+def _slopes(blot, y0, x0, ny, nx):
+    """Derivative of the blot in a box whose first pixel is (y0, x0) of a chip of ny x nx pixels."""
+    height, width = blot.shape
+    slope = np.empty_like(blot)
+    _inner_slopes(blot, slope)
+    rows = np.unique([k for k in (0, height - 1, ny - 2 - y0, ny - 1 - y0) if 0 <= k < height])
+    cols = np.unique([k for k in (0, width - 1, nx - 2 - x0, nx - 1 - x0) if 0 <= k < width])
+    with np.errstate(invalid="ignore"):
+        for j, i in ((rows[:, None], np.arange(width)), (np.arange(height)[:, None], cols)):
+            slope[j, i] = _border_slopes(blot, j, i, y0, x0, ny, nx)
+    return slope
 
 
 @inner
@@ -117,9 +115,9 @@ def _limit(value, slope, background, rn2, snr, scale):
     return scale * slope + snr * noise
 
 
-@inner
+@kernel
 def _judge(sci, blot, slope, background, rn2, snr1, snr2, scale1, scale2, loose, strict):
-    """Write 1 where the pixels of one row fail the first, the second test."""
+    """Write 1 where the pixels of a line fail the first, the second test."""
     for i in range(sci.size):
         value = blot[i]
         difference = abs(sci[i] - value)
@@ -128,7 +126,6 @@ def _judge(sci, blot, slope, background, rn2, snr1, snr2, scale1, scale2, loose,
         strict[i] = finite & (difference > _limit(value, slope[i], background, rn2, snr2, scale2))
 
 
-@kernel
 def cosmic_rays(sci, blot, y0, x0, ny, nx, background, read_noise, snr1, snr2, scale1, scale2, out):
     """Mark the pixels of a chip box that the blotted median does not explain.
 
@@ -164,39 +161,20 @@ def cosmic_rays(sci, blot, y0, x0, ny, nx, background, read_noise, snr1, snr2, s
     it fail, and so flags good neighbours.
     """
     height, width = sci.shape
-    back = np.float32(background)
-    rn2 = np.float32(read_noise * read_noise)
-    n1 = np.float32(snr1)
-    n2 = np.float32(snr2)
-    m1 = np.float32(scale1)
-    m2 = np.float32(scale2)
-    slope = np.empty(width, np.float32)
-    loose = np.zeros((3, width + 2), np.uint8)  # one column that passes on either side
-    strict = np.zeros((3, width), np.uint8)
-    column = np.empty(width + 2, np.uint8)
-    for j in range(height + 1):
-        slot = j % 3
-        if j < height:
-            _slopes(blot, j, j + y0, ny, nx, x0, slope)
-            _judge(
-                sci[j], blot[j], slope, back, rn2, n1, n2, m1, m2, loose[slot, 1 : width + 1], strict[slot]
-            )
-        else:
-            loose[slot, :] = 0
-        if j == 0:
-            continue
-        lower = loose[(j - 2) % 3]
-        middle = loose[(j - 1) % 3]
-        upper = loose[slot]
-        for i in range(width + 2):
-            column[i] = lower[i] | middle[i] | upper[i]
-        fails = strict[(j - 1) % 3]
-        row_out = out[j - 1]
-        for i in range(width):
-            row_out[i] = 1 ^ (fails[i] & (column[i] | column[i + 1] | column[i + 2]))
+    if sci.size == 0:
+        return
+    slope = _slopes(blot, y0, x0, ny, nx)
+    numbers = (background, read_noise * read_noise, snr1, snr2, scale1, scale2)
+    loose = np.zeros((height + 2, width + 2), np.uint8)  # with a line that passes on every side
+    tests = np.empty((2, sci.size), np.uint8)
+    _judge(sci.reshape(-1), blot.reshape(-1), slope.reshape(-1), *map(np.float32, numbers), *tests)
+    loose[1:-1, 1:-1] = tests[0].reshape(sci.shape)
+    near = loose[:-2] | loose[1:-1] | loose[2:]
+    near = near[:, :-2] | near[:, 1:-1] | near[:, 2:]
+    near &= tests[1].reshape(sci.shape)
+    np.bitwise_xor(near, 1, out=out)
 
 
-@kernel
 def limits(blot, y0, x0, ny, nx, background, read_noise, snr, scale, out):
     """Largest ``|sci - blot|`` that passes one of the two tests of :func:`cosmic_rays`, pixel by pixel.
 
@@ -210,16 +188,9 @@ def limits(blot, y0, x0, ny, nx, background, read_noise, snr, scale, out):
         Electrons: ``scale * derivative + snr * noise``. Right for pixels at least 1 px from those sides
         of the box that are not sides of the chip.
     """
-    height, width = blot.shape
-    back = np.float32(background)
-    rn2 = np.float32(read_noise * read_noise)
-    n = np.float32(snr)
-    m = np.float32(scale)
-    slope = np.empty(width, np.float32)
-    for j in range(height):
-        _slopes(blot, j, j + y0, ny, nx, x0, slope)
-        for i in range(width):
-            out[j, i] = _limit(blot[j, i], slope[i], back, rn2, n, m)
+    slope = _slopes(blot, y0, x0, ny, nx)
+    noise = np.sqrt(abs(blot + np.float32(background)) + np.float32(read_noise * read_noise))
+    out[:] = np.float32(scale) * slope + np.float32(snr) * noise
 
 
 @kernel

@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["TINY", "add_4", "add_8", "cubic_window", "multiply_add", "quintic_window"]
+__all__ = ["TINY", "add_4", "cubic_window", "multiply_add", "quintic_window"]
 
 TINY = 2.0**-150  # weights at or below it are zero in float32: they set no context bit
 
@@ -93,13 +93,12 @@ def _adder(lanes):
     return add
 
 
-# add(num, den, ctx, at, weights, first, factor, value, bit): for k in 0 ... 3 or 0 ... 7,
+# add(num, den, ctx, at, weights, first, factor, value, bit): for k in 0 ... 3,
 # dow = weights[first + k] * factor; num[at + k] += dow * value; den[at + k] += dow;
 # ctx[at + k] |= bit where dow > TINY. num, den, weights are 1-D float64, ctx 1-D uint32, contiguous;
 # at, first integers; factor, value float64; bit uint32. Nothing checks bounds. Each operation is
 # rounded by itself, so that the bits are those of the same statements in a scalar loop.
 add_4 = _adder(4)
-add_8 = _adder(8)
 
 
 def _window(side, lanes):

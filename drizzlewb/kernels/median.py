@@ -1,6 +1,7 @@
 """Combination of the separately drizzled images into one clean image, pixel by pixel."""
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -47,37 +48,34 @@ def margin(kind, grow):
 
 
 @inner
-def _exchange(lower, upper):
-    """Put the smaller of each pair in `lower`, the larger in `upper`."""
-    for c in range(lower.size):
+def _exchange(lower, upper, size):
+    """Put the smaller of each of `size` pairs in `lower`, the larger in `upper`."""
+    for c in range(size):
         a = lower[c]
         b = upper[c]
         lower[c] = a if a < b else b
         upper[c] = b if a < b else a
 
 
-@inner
-def _sort_columns(values, size):
-    """Sort each of the first `size` columns of `values` (Batcher's merge exchange; Knuth vol. 3, 5.2.2 M)."""
-    n = values.shape[0]
+@cache
+def _exchanges(n):
+    """Pairs of a sorting network for n values (Batcher's merge exchange; Knuth vol. 3, 5.2.2 M)."""
+    pairs = []
     top = 1
     while top * 2 < n:
         top *= 2
     p = top
     while p > 0 and n > 1:
-        q = top
-        r = 0
-        d = p
+        q, r, d = top, 0, p
         while True:
-            for i in range(n - d):
-                if (i & p) == r:
-                    _exchange(values[i, :size], values[i + d, :size])
+            pairs += [(i, i + d) for i in range(n - d) if (i & p) == r]
             if q == p:
                 break
             d = q - p
             q //= 2
             r = p
         p //= 2
+    return np.array(pairs, np.int64).reshape(-1, 2)
 
 
 @inner
@@ -102,18 +100,18 @@ def _add_noise(row, weight, values, rate, rn2, total_weight, background, noise2)
         noise2[c] += rn2 if values[c] < _INF else 0.0
 
 
-@inner
-def _kept_ranks(n, nlow, nhigh, relax, first, last):
-    """Fill, per number of good values, the ranks kept: first <= rank <= last (none if last < first)."""
-    for good_n in range(n + 1):
-        low = nlow
-        high = nhigh
-        if relax:
-            while good_n > 0 and low + high >= good_n:
-                high = max(high - 1, 0)
-                low = max(low - 1, 0)
+def _kept_ranks(n, nlow, nhigh, relax):
+    """First and last rank kept, per number of good values (none if last < first)."""
+    first = np.zeros(n + 1, np.int32)
+    last = np.full(n + 1, -1, np.int32)
+    for good_n in range(1, n + 1):
+        low, high = nlow, nhigh
+        while relax and low + high >= good_n:
+            high = max(high - 1, 0)
+            low = max(low - 1, 0)
         first[good_n] = low
         last[good_n] = good_n - high - 1
+    return first, last
 
 
 @inner
@@ -141,13 +139,13 @@ def _pick_mean(values, count, first, last, out):
         out[c] = np.float32(total / kept) if kept > 0 else np.float32(0.0)
 
 
-@inner
-def _fill_empty(stack, j, i0, count, out):
+@kernel
+def _fill_empty(stack, count, out):
     """Where no value is good, take the first one of the stack that is neither 0 nor NaN nor inf."""
     for c in range(out.size):
         if count[c] == 0:
             for k in range(stack.shape[0]):
-                v = stack[k, j, i0 + c]
+                v = stack[k, c]
                 if abs(v) < _INF and v != 0:
                     out[c] = v
                     break
@@ -167,19 +165,56 @@ def _compare_minimum(median, least, count, total_weight, background, noise2, nsi
         flags[c] = np.uint8(flag1) | (np.uint8(flag2) << np.uint8(1))
 
 
-@inner
-def _mark_near(flags, grow):
-    """Set bit 2 within `grow` pixels of each bit 0."""
-    ny, nx = flags.shape
-    for j in range(ny):
-        for i in range(nx):
-            if flags[j, i] & 1:
-                for jj in range(max(j - grow, 0), min(j + grow + 1, ny)):
-                    for ii in range(max(i - grow, 0), min(i + grow + 1, nx)):
-                        flags[jj, ii] |= 4
+def _near(marked, grow):
+    """Pixels within `grow` pixels of a marked one along both axes."""
+    for _ in range(2):
+        wide = marked.copy()
+        for step in range(1, min(grow, len(marked) - 1) + 1):
+            wide[step:] |= marked[:-step]
+            wide[:-step] |= marked[step:]
+        marked = wide.T  # then along the other axis, and back
+    return marked
 
 
 @kernel
+def _combine(
+    stack, weight, least_weight, pairs, average, minmed, low_limit, high_limit, first, last, rate, rn2,
+    nsigma1, nsigma2, values, sums, count, out, lowest, flags,
+):  # fmt: skip
+    """Combine a stack of lines; for minmed put aside the lowest values and what they fail.
+
+    `values` (n, _LANE) float32 and `sums`, three of (_LANE,) float32, float64, float64, are scratch.
+    """
+    total_weight, background, noise2 = sums
+    for i0 in range(0, out.size, _LANE):
+        size = min(_LANE, out.size - i0)
+        i1 = i0 + size
+        some = count[i0:i1]
+        for c in range(size):
+            some[c] = 0
+            total_weight[c] = 0.0
+            background[c] = 0.0
+            noise2[c] = 0.0
+        for k in range(stack.shape[0]):
+            row = stack[k, i0:i1]
+            w = weight[k, i0:i1]
+            _take_good(row, w, least_weight[k], low_limit, high_limit, values[k], some)
+            if minmed:
+                _add_noise(row, w, values[k], rate[k], rn2[k], total_weight, background, noise2)
+        for p in range(pairs.shape[0]):
+            _exchange(values[pairs[p, 0]], values[pairs[p, 1]], size)
+        if average:
+            _pick_mean(values, some, first, last, out[i0:i1])
+        else:
+            _pick_median(values, some, first, last, out[i0:i1])
+        if minmed:
+            for c in range(size):
+                lowest[i0 + c] = values[0, c]
+            _compare_minimum(
+                out[i0:i1], values[0], some, total_weight, background, noise2, nsigma1, nsigma2, flags[i0:i1]
+            )
+
+
 def combine(
     stack,
     weight,
@@ -258,89 +293,32 @@ def combine(
     :func:`margin` pixels.
     """
     n, ny, nx = stack.shape
+    if kind == SUM:
+        out[:] = 0.0
+        for image in stack:
+            np.add(out, image, out=out, where=np.isfinite(image))
+        return
     minmed = kind in (MINMED, IMINMED)
-    fill = kind in (IMEDIAN, IMEAN, IMINMED)
     total_n = n_images if n_images > 0 else n
     average = kind in (MEAN, IMEAN) or (minmed and total_n == 2)
-    drop_low = nlow
-    drop_high = nhigh
-    low_limit = np.float32(lthresh)
-    high_limit = np.float32(hthresh)
+    limits = (-np.inf, np.inf) if minmed else (lthresh, hthresh)
+    drop = (0, 1 if total_n > 2 else 0) if minmed else (nlow, nhigh)
+    lines, flat = stack.reshape(n, -1), out.reshape(-1)
+    least_weight = np.maximum(maskpt_weight, 0.0)
+    sums = np.empty(_LANE, np.float32), np.empty(_LANE), np.empty(_LANE)
+    count = np.empty(ny * nx, np.int32)
+    lowest = np.empty(ny * nx if minmed else 0, np.float32)
+    flags = np.empty(ny * nx if minmed else 0, np.uint8)
+    _combine(
+        lines, weight.reshape(n, -1), least_weight, _exchanges(n), average, minmed, *map(np.float32, limits),
+        *_kept_ranks(n, *drop, relax=not average), sky / exptime, read_noise * read_noise, float(nsigma1),
+        float(nsigma2), np.empty((n, _LANE), np.float32), sums, count, flat, lowest, flags,
+    )  # fmt: skip
+    if kind in (IMEDIAN, IMEAN, IMINMED):
+        _fill_empty(lines, count, flat)
     if minmed:
-        drop_low = 0
-        drop_high = 1 if total_n > 2 else 0
-        low_limit = -_INF
-        high_limit = _INF
-    if kind == SUM:
-        for j in range(ny):
-            for i in range(nx):
-                total = np.float32(0.0)
-                for k in range(n):
-                    if abs(stack[k, j, i]) < _INF:
-                        total += stack[k, j, i]
-                out[j, i] = total
-        return
-
-    first = np.empty(n + 1, np.int32)
-    last = np.empty(n + 1, np.int32)
-    _kept_ranks(n, drop_low, drop_high, not average, first, last)
-    first[0] = 0
-    last[0] = -1
-    values = np.empty((n, _LANE), np.float32)
-    count = np.empty(_LANE, np.int32)
-    total_weight = np.empty(_LANE, np.float32)
-    background = np.empty(_LANE, np.float64)
-    noise2 = np.empty(_LANE, np.float64)
-    height = ny if minmed else 0
-    lowest = np.empty((height, nx), np.float32)
-    flags = np.empty((height, nx), np.uint8)
-
-    for j in range(ny):
-        for i0 in range(0, nx, _LANE):
-            i1 = min(i0 + _LANE, nx)
-            size = i1 - i0
-            for c in range(size):
-                count[c] = 0
-                total_weight[c] = 0.0
-                background[c] = 0.0
-                noise2[c] = 0.0
-            for k in range(n):
-                row = stack[k, j, i0:i1]
-                w = weight[k, j, i0:i1]
-                _take_good(row, w, max(maskpt_weight[k], 0.0), low_limit, high_limit, values[k, :size], count)
-                if minmed:
-                    rate = sky[k] / exptime[k]
-                    rn2 = read_noise[k] * read_noise[k]
-                    _add_noise(row, w, values[k, :size], rate, rn2, total_weight, background, noise2)
-            _sort_columns(values, size)
-            row_out = out[j, i0:i1]
-            if average:
-                _pick_mean(values, count, first, last, row_out)
-            else:
-                _pick_median(values, count, first, last, row_out)
-            if fill:
-                _fill_empty(stack, j, i0, count, row_out)
-            if minmed:
-                least = lowest[j, i0:i1]
-                for c in range(size):
-                    least[c] = values[0, c]
-                _compare_minimum(
-                    row_out,
-                    least,
-                    count,
-                    total_weight,
-                    background,
-                    noise2,
-                    nsigma1,
-                    nsigma2,
-                    flags[j, i0:i1],
-                )
-
-    if minmed:
+        far_below = (flags & 1) != 0
         if grow > 0:
-            _mark_near(flags, grow)
-        for j in range(ny):
-            for i in range(nx):
-                flag = flags[j, i]
-                if (flag & 2) if (flag & 4) else (flag & 1):
-                    out[j, i] = lowest[j, i]
+            near = _near(far_below.reshape(ny, nx), int(grow)).reshape(-1)
+            far_below = np.where(near, (flags & 2) != 0, far_below)
+        np.copyto(flat, lowest, where=far_below)

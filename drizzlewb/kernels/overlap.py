@@ -34,7 +34,29 @@ def nearest(x):
     return int(np.ceil(x - 0.5))
 
 
-def blocks(wcs, h, x0, y0, shape, pixfrac, radius, tile):
+def _nodes(wcs, h, x, y):
+    """Output pixels of a grid of chip pixels, and by how many chip pixels they may be wrong.
+
+    Without the lookup tables: a grid's polynomials are a few products of matrices.
+    """
+    if wcs.grid_x.size > 0:
+        xx, yy = np.meshgrid(x, y)
+        nodes = np.empty((2, xx.size))
+        map_points(wcs, h, xx.ravel(), yy.ravel(), nodes[0], nodes[1])
+        return nodes.reshape(2, *xx.shape), 0.0
+    order = wcs.sip_a.shape[0]
+    powers_x = np.vander(x - wcs.sip_ref[0], order, increasing=True).T
+    powers_y = np.vander(y - wcs.sip_ref[1], order, increasing=True)
+    plane = np.ones((3, y.size, x.size))
+    plane[0] = powers_y @ wcs.sip_a.T @ powers_x + (x - wcs.crpix[0])
+    plane[1] = powers_y @ wcs.sip_b.T @ powers_x + (y - wcs.crpix[1])[:, None]
+    out = np.tensordot(h, plane, 1)
+    out[2][out[2] <= 0.0] = np.nan
+    tables = [abs(t).max() for t in (wcs.npol_x, wcs.npol_y, wcs.d2im_x, wcs.d2im_y) if t.size]
+    return out[:2] / out[2], 1.1 * float(sum(tables))
+
+
+def blocks(wcs, h, x0, y0, shape, pixfrac, scale, radius, tile):
     """Blocks of rows of a chip box, and the columns outside which no drop can touch the tile.
 
     Parameters
@@ -45,8 +67,10 @@ def blocks(wcs, h, x0, y0, shape, pixfrac, radius, tile):
     shape : (int, int)
         (ny, nx) of the box.
     pixfrac : float
+    scale : float
+        Output pixel / input pixel, linear.
     radius : float
-        Reach of a drop from its centre in output pixels, and a whole input pixel more.
+        Reach of a drop from its centre in output pixels.
     tile : (int, int, int, int)
         First output pixel ox0, oy0 of the tile, and its shape tny, tnx.
 
@@ -59,28 +83,27 @@ def blocks(wcs, h, x0, y0, shape, pixfrac, radius, tile):
     -----
     The corners of blocks of `BLOCK` columns are mapped. A block's pixels lie in the bounding box of its
     four corners but for the curvature of the map, 32^2 / 8 of its second derivative, which is below
-    0.02 input pixels for every Hubble camera, and for the steps of the lookup tables, below 0.2: the
-    input pixel in `radius` holds both.
+    0.02 input pixels for every Hubble camera, and for the steps of the lookup tables, below 0.2: a whole
+    input pixel beyond `radius` holds both.
     """
     ny, nx = shape
     ox0, oy0, tny, tnx = tile
     row_ends = np.append(np.arange(0, ny, BLOCK), ny)
     ends = np.append(np.arange(0, nx, BLOCK), nx)
-    x, y = np.meshgrid(x0 + ends - 0.5, y0 + row_ends - 0.5)
-    nodes = np.empty((2, x.size))
-    map_points(wcs, h, x.ravel(), y.ravel(), nodes[0], nodes[1])
-    nodes = nodes.reshape(2, *x.shape)
-    corners = np.stack([nodes[:, :-1, :-1], nodes[:, :-1, 1:], nodes[:, 1:, :-1], nodes[:, 1:, 1:]])
-    low = corners.min(axis=0)
-    high = corners.max(axis=0)
-    # a drop larger than its pixel leaves the block by (pixfrac - 1) / 2 input pixels
-    over = 0.6 * max(pixfrac - 1.0, 0.0) / np.minimum(np.diff(ends), np.diff(row_ends)[:, None])
-    grown = radius + over * (high - low)
+    nodes, wrong = _nodes(wcs, h, x0 + ends - 0.5, y0 + row_ends - 0.5)
+    low = np.minimum(nodes[:, :-1], nodes[:, 1:])
+    low = np.minimum(low[..., :-1], low[..., 1:])
+    high = np.maximum(nodes[:, :-1], nodes[:, 1:])
+    high = np.maximum(high[..., :-1], high[..., 1:])
+    grown = radius + (1.0 + wrong) / scale
+    if pixfrac > 1.0:
+        # a drop larger than its pixel leaves the block by (pixfrac - 1) / 2 input pixels
+        over = 0.6 * (pixfrac - 1.0) / np.minimum(np.diff(ends), np.diff(row_ends)[:, None])
+        grown = grown + over * (high - low)
+    high += grown
+    low -= grown
     # false, too, where the map is not defined throughout: its corners cannot judge such a block
-    away = (
-        (high[0] + grown[0] < ox0) | (low[0] - grown[0] > ox0 + tnx)
-        | (high[1] + grown[1] < oy0) | (low[1] - grown[1] > oy0 + tny)
-    )  # fmt: skip
+    away = (high[0] < ox0) | (low[0] > ox0 + tnx) | (high[1] < oy0) | (low[1] > oy0 + tny)
     found = []
     for k, row in enumerate(~away):
         columns = np.flatnonzero(row)
@@ -191,7 +214,7 @@ def _collect(data, weight, xs, ys, area, first, m, s, filled, at, ox0, oy0, tny,
 
 @inner
 def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
-    """Add all drops in the scratch; returns it, enlarged where large windows need it."""
+    """Add all drops in the scratch; returns the rows that it lacks room for, 0 when done."""
     large_rows = np.int64(1)
     large_cols = np.int64(1)
     if filled[_LARGE] > 0:
@@ -200,7 +223,9 @@ def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
                 # one more, lest the largest among them is computed in another way than the others
                 large_rows = max(large_rows, at[2, k] + 1)
                 large_cols = max(large_cols, at[3, k] + 1)
-        s = _room(s, _LARGE * _ROWS + WINDOW + large_rows * large_cols)
+        rows = _LARGE * _ROWS + WINDOW + large_rows * large_cols
+        if rows > s.shape[0]:
+            return rows
     for of_class in range(_LARGE + 1):
         if filled[of_class] > 0:
             # the one call: each is compiled where it stands
@@ -209,33 +234,41 @@ def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
             windows(s, of_class * _ROWS, filled[of_class], rows, cols)
             filled[of_class] = 0
     _add_windows(s, large_cols, at, m, tny, tnx, bit, num, den, ctx)
-    return s
+    return np.int64(0)
 
 
 @kernel
 def _square(
-    data, weight, column, cx, cy, above, right, step, area, s, bit, ox0, oy0, tny, tnx, num, den, ctx
-):
+    data, weight, column, cx, cy, above, right, step, area, r, i, m, s, filled, at, bit, ox0, oy0, tny, tnx,
+    num, den, ctx,
+):  # fmt: skip
     """Add a block of rows. Pixel i of row r, from `column` of the box on, has its corners in row r and
-    ``r + above`` of cx, cy, at i, and `right` rows and `step` columns on."""
-    filled = np.zeros(_LARGE + 1, np.int64)
-    at = np.empty((6, (_LARGE + 1) * ROOM), np.int64)
-    # of one type from the start: a literal zero compiles everything twice
-    m = np.int64(0)
+    ``r + above`` of cx, cy, at i, and `right` rows and `step` columns on.
+
+    `s`, `filled`, `at` are the scratch. Begins at pixel i of row r with m drops in the scratch that wait to
+    be added; returns where to begin again with a scratch of how many rows, 0 if all is added.
+    """
     ny = data.shape[0]
     n = cx.shape[1] - step
-    for r in range(ny):
+    full = m > 0
+    while r < ny:
         q = r + above
         xs = cx[r], cx[r + right, step:], cx[q + right, step:], cx[q]
         ys = cy[r], cy[r + right, step:], cy[q + right, step:], cy[q]
         row = data[r, column : column + n]
         row_weight = weight[r, column : column + n]
-        i = np.int64(0)
-        while i < n or (r == ny - 1 and m > 0):
-            i, m, full = _collect(row, row_weight, xs, ys, area, i, m, s, filled, at, ox0, oy0, tny, tnx)
+        while i < n or full or (r == ny - 1 and m > 0):
+            if not full:
+                i, m, full = _collect(row, row_weight, xs, ys, area, i, m, s, filled, at, ox0, oy0, tny, tnx)
             if full or (r == ny - 1 and i == n):
-                s = _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx)
+                lacks = _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx)
+                if lacks > 0:
+                    return r, i, m, lacks
                 m = np.int64(0)
+                full = False
+        i = np.int64(0)
+        r += 1
+    return r, i, m, np.int64(0)
 
 
 def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, num, den, ctx):
@@ -244,7 +277,9 @@ def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, 
     tile = (ox0, oy0, *num.shape)
     flat = num.reshape(-1), den.reshape(-1), ctx.reshape(-1)
     scratch = np.zeros((_LARGE * _ROWS + WINDOW + 25, ROOM))
-    for j0, j1, a, b in blocks(wcs, h, x0, y0, data.shape, pixfrac, 2.0 + 1.0 / scale, tile):
+    filled = np.zeros(_LARGE + 1, np.int64)
+    at = np.empty((6, (_LARGE + 1) * ROOM), np.int64)
+    for j0, j1, a, b in blocks(wcs, h, x0, y0, data.shape, pixfrac, scale, 2.0, tile):
         height = j1 - j0
         if pixfrac == 1.0:
             # neighbours share corners: one line of them below each row, and one above the last
@@ -259,19 +294,10 @@ def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, 
             out = lines[:, first : first + count]
             map_rows(wcs, h, y0 + j0, y0 + j0 + count, dy, dx, x0 + a, x0 + b + step, out[0], out[1])
             first += count
-        _square(
-            data[j0:j1], weight[j0:j1], a, lines[0], lines[1], above, right, step, scale * scale, scratch,
-            bit, *tile, *flat,
-        )  # fmt: skip
-
-
-@inner
-def _room(s, rows):
-    """The scratch, or a larger copy if it has not so many rows."""
-    if s.shape[0] >= rows:
-        return s
-    larger = np.zeros((rows, ROOM))
-    for q in range(s.shape[0]):
-        for k in range(ROOM):
-            larger[q, k] = s[q, k]
-    return larger
+        box = data[j0:j1], weight[j0:j1], a, lines[0], lines[1], above, right, step, scale * scale
+        begin = 0, 0, 0
+        while True:
+            *begin, rows = _square(*box, *begin, scratch, filled, at, bit, *tile, *flat)
+            if rows == 0:
+                break
+            scratch = np.concatenate([scratch, np.zeros((rows - len(scratch), ROOM))])

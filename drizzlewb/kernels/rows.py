@@ -12,7 +12,7 @@ import numpy as np
 
 from drizzlewb.kernels.jit import inner, kernel
 from drizzlewb.kernels.lanes import multiply_add
-from drizzlewb.kernels.transform import QUINTIC, arrays_of, grid_cell, map_points, quintic_weight
+from drizzlewb.kernels.transform import QUINTIC, arrays_of, focal, quintic_weight
 
 __all__ = ["map_row", "map_rows"]
 
@@ -203,7 +203,7 @@ def _sample_cell(grid, axes, y, x, c):
     cell = _node_cell(1.0 / step, -x0 / step, step, nx, x)
     inside = 0.0 <= ty < ny - 1.0 and 0 <= cell < nx - 1
     i = min(max(cell, 2), nx - 4)
-    j = grid_cell(max(min(ty, ny - 1.0), 0.0), ny)
+    j = min(max(int(max(min(ty, ny - 1.0), 0.0)), 2), ny - 4)
     ref = x0 + step * i
     for a in range(6):
         c[a] = 0.0
@@ -246,19 +246,17 @@ def _sampled_rows(crpix, grid_x, grid_y, grid_axes, h, j0, yoff, xoff, i0, n, ou
 
 @kernel
 def _straight_rows(
-    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, j0, yoff, xoff, i0, n, out_x, out_y
-):
+    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, j0, yoff, xoff, i0, xs, zs, taylor,
+    out_x, out_y,
+):  # fmt: skip
+    # xs, zs (n,) and taylor (3, 7, 7), zeros, are scratch.
     ref = sip_ref[0]
-    taylor = np.zeros((2, 6, 7))
-    by_shift = np.zeros((2, 7))
-    smooth = np.empty((2, 6))
-    quintics = np.empty((2, 6))
-    xs = np.empty(n)
-    zs = np.empty(n)
+    n = xs.size
     for k in range(n):
         xs[k] = float(i0 + k) + xoff
         zs[k] = xs[k] - ref
-    steps = np.empty(4)
+    lines = taylor[2]
+    by_shift, smooth, quintics, steps = lines[0:2], lines[2:4], lines[4:6], lines[6]
     for m in range(4):
         steps[m] = 1.0 / axes[m, 0]  # of no table: never used
     for row in range(out_x.shape[0]):
@@ -304,6 +302,22 @@ def _straight_rows(
                 k = e
 
 
+@kernel
+def _pixel_rows(
+    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, j0, yoff, xoff, i0, n, out_x, out_y
+):
+    # Where the chain along a row is no polynomial, or one of many short pieces.
+    for row in range(out_x.shape[0]):
+        y = float(j0 + row) + yoff
+        for k in range(n):
+            x = float(i0 + k) + xoff
+            u, v = focal(x, y, crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes)
+            t = multiply_add(h[2, 0], u, multiply_add(h[2, 1], v, h[2, 2]))
+            r = 1.0 / t if t > 0.0 else np.nan
+            out_x[row, k] = multiply_add(h[0, 0], u, multiply_add(h[0, 1], v, h[0, 2])) * r
+            out_y[row, k] = multiply_add(h[1, 0], u, multiply_add(h[1, 1], v, h[1, 2])) * r
+
+
 def _straight(wcs):
     # Whether the chain along a row is a polynomial of the fifth degree from table node to table node.
     if wcs.sip_a.shape[0] > 6 or wcs.table_axes[:, 0].max() > _SPARSE:
@@ -339,17 +353,15 @@ def map_rows(wcs, h, j0, j1, yoff, xoff, i0, i1, out_x, out_y):
         return
     yoff = float(yoff)
     xoff = float(xoff)
-    arrays = arrays_of(wcs)
+    out = out_x[:height], out_y[:height]
     if wcs.grid_x.size > 0:
-        _sampled_rows(wcs.crpix, *arrays[-3:], h, j0, yoff, xoff, i0, n, out_x[:height], out_y[:height])
-        return
-    if _straight(wcs):
-        _straight_rows(*arrays[:-3], h, j0, yoff, xoff, i0, n, out_x[:height], out_y[:height])
-        return
-    x = np.arange(i0, i1) + xoff
-    for row in range(height):
-        y = np.full(n, float(j0 + row) + yoff)
-        map_points(wcs, h, x, y, out_x[row, :n], out_y[row, :n])
+        samples = wcs.crpix, wcs.grid_x, wcs.grid_y, wcs.grid_axes
+        _sampled_rows(*samples, h, j0, yoff, xoff, i0, n, *out)
+    elif _straight(wcs):
+        scratch = np.empty(n), np.empty(n), np.zeros((3, 7, 7))
+        _straight_rows(*arrays_of(wcs), h, j0, yoff, xoff, i0, *scratch, *out)
+    else:
+        _pixel_rows(*arrays_of(wcs), h, j0, yoff, xoff, i0, n, *out)
 
 
 def map_row(wcs, h, y, xoff, i0, i1, out_x, out_y):

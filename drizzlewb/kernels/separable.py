@@ -319,7 +319,7 @@ def drizzle_separable(
         efac = q * np.pi
     tile = (ox0, oy0, *num.shape)
     flat = num.reshape(-1), den.reshape(-1), ctx.reshape(-1)
-    for j0, j1, a, b in blocks(wcs, h, x0, y0, data.shape, 1.0, 2.0 + 1.0 / scale + radius, tile):
+    for j0, j1, a, b in blocks(wcs, h, x0, y0, data.shape, 1.0, scale, 2.0 + radius, tile):
         mapped = np.empty((2, j1 - j0, b - a))
         map_rows(wcs, h, y0 + j0, y0 + j1, 0.0, 0.0, x0 + a, x0 + b, mapped[0], mapped[1])
         box = data[j0:j1], weight[j0:j1], a, mapped[0], mapped[1]

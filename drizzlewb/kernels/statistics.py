@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from drizzlewb.kernels.jit import kernel
+from drizzlewb.kernels.jit import inner, kernel
 
 __all__ = [
     "MEAN",
@@ -41,7 +41,6 @@ class Statistics(NamedTuple):
     max: float
 
 
-@kernel
 def gather_good(values, good, out):
     """Copy the good, finite pixels one after the other.
 
@@ -57,7 +56,11 @@ def gather_good(values, good, out):
     int
         Number of pixels written to the front of `out`.
     """
-    kept = np.empty(_CHUNK, np.uint8)
+    return _gather(values, good, np.empty(_CHUNK, np.uint8), out)
+
+
+@kernel
+def _gather(values, good, kept, out):
     n = np.uint64(0)
     for start in range(0, values.size, _CHUNK):
         chunk = values[start : start + _CHUNK]
@@ -70,24 +73,25 @@ def gather_good(values, good, out):
     return np.int64(n)
 
 
-@kernel
+@inner
 def _add_block(values, low, high, hole_low, hole_high, centre, count, total, square):
     for c in range(values.size):
         v = values[c]
         inside = (v >= low) & (v <= high) & ((v < hole_low) | (v > hole_high))
         d = v - centre if inside else np.float32(0.0)
-        count[c] += np.int32(inside)
+        count[c] += np.float32(1.0) if inside else np.float32(0.0)
         total[c] += d
         square[c] += d * d
 
 
 @kernel
-def _moments(values, low, high, hole_low, hole_high, centre):
-    """Number, sum and sum of squares of ``values - centre`` within [low, high] but not in the hole."""
-    count = np.zeros(_LANES, np.int32)
-    total = np.zeros(_LANES, np.float32)
-    square = np.zeros(_LANES, np.float32)
-    n = 0
+def _moments(values, low, high, hole_low, hole_high, centre, sums):
+    """Number, sum and sum of squares of ``values - centre`` within [low, high] but not in the hole.
+
+    `sums` (3, _LANES) float32, zeros, is scratch and left so.
+    """
+    count, total, square = sums[0], sums[1], sums[2]
+    n = np.int64(0)
     s = 0.0
     q = 0.0
     for start in range(0, values.size, _CHUNK):
@@ -96,10 +100,10 @@ def _moments(values, low, high, hole_low, hole_high, centre):
             block = values[i : min(i + _LANES, stop)]
             _add_block(block, low, high, hole_low, hole_high, centre, count, total, square)
         for c in range(_LANES):
-            n += count[c]
+            n += np.int64(count[c])
             s += total[c]
             q += square[c]
-            count[c] = 0
+            count[c] = 0.0
             total[c] = 0.0
             square[c] = 0.0
     return n, s, q
@@ -126,23 +130,23 @@ def _put_aside(values, low, high, core_low, core_high, a, b, kept, special):
 
 
 @kernel
-def _split(values, low, high, core_low, core_high, a, b, centre, special):
+def _split(values, low, high, core_low, core_high, a, b, centre, sums, kept, special):
     """Sum up the core of the values, and put aside its tails and the bracket [a, b] of the median.
 
     Returns the number, sum and sum of squares of ``values - centre`` in the core, how many of them
     lie below `a`, and how many values went to `special`; the number is -1 if they were too many.
+    `sums` and `kept` are scratch.
     """
-    kept = np.empty(_CHUNK, np.uint8)
-    k = 0
-    core_n = 0
+    k = np.int64(0)
+    core_n = np.int64(0)
     core_s = 0.0
     core_q = 0.0
-    core_below = 0
+    core_below = np.int64(0)
     for i in range(0, values.size, _CHUNK):
         if k + _CHUNK > special.size:
-            return -1, core_s, core_q, core_below, k
+            return np.int64(-1), core_s, core_q, core_below, k
         chunk = values[i : i + _CHUNK]
-        n, s, q = _moments(chunk, core_low, core_high, _INF, -_INF, centre)
+        n, s, q = _moments(chunk, core_low, core_high, _INF, -_INF, centre, sums)
         put, below = _put_aside(chunk, low, high, core_low, core_high, a, b, kept, special[k:])
         core_n += n
         core_s += s
@@ -152,48 +156,13 @@ def _split(values, low, high, core_low, core_high, a, b, centre, special):
     return core_n, core_s, core_q, core_below, k
 
 
-@kernel
-def _select(a, k):
-    """Return the k-th smallest of `a`, which is reordered: larger ones lie behind (quickselect)."""
-    left = 0
-    right = a.size - 1
-    while left < right:
-        middle = (left + right) // 2
-        pivot = a[middle]
-        i = left
-        j = right
-        while i <= j:
-            while a[i] < pivot:
-                i += 1
-            while pivot < a[j]:
-                j -= 1
-            if i <= j:
-                a[i], a[j] = a[j], a[i]
-                i += 1
-                j -= 1
-        if k <= j:
-            right = j
-        elif k >= i:
-            left = i
-        else:
-            break
-    return a[k]
-
-
-@kernel
-def _sample(values, low, high, out):
-    """Copy evenly spaced values within [low, high] to `out`; return how many."""
+def _sample(values, low, high, size):
+    """At most so many evenly spaced values within [low, high]."""
     # an odd step: of an image whose width is a power of two it does not see a few columns only
-    step = (values.size // out.size) | 1
-    n = 0
-    for i in range(0, values.size, step):
-        if n < out.size and values[i] >= low and values[i] <= high:
-            out[n] = values[i]
-            n += 1
-    return n
+    some = values[:: (values.size // size) | 1]
+    return some[(some >= low) & (some <= high)][:size]
 
 
-@kernel
 def peak_position(bins, least, width):
     """Mode from a histogram: a parabola through the highest bin and its neighbours.
 
@@ -217,10 +186,7 @@ def peak_position(bins, least, width):
         if bins[0] < bins[1]:
             return least + 1.5 * width
         return least + width
-    k = 0
-    for i in range(n):
-        if bins[i] > bins[k]:
-            k = i
+    k = int(np.argmax(bins))
     if k == 0 or k == n - 1:
         return least + (k + 0.5) * width
     left = bins[k] - bins[k - 1]
@@ -229,19 +195,11 @@ def peak_position(bins, least, width):
     return least + (k + 0.5 + shift) * width
 
 
-@kernel
 def _extremes(values, low, high):
-    least = _INF
-    most = -_INF
-    for i in range(values.size):
-        v = values[i]
-        inside = (v >= low) & (v <= high)
-        least = v if inside & (v < least) else least
-        most = v if inside & (v > most) else most
-    return np.float64(least), np.float64(most)
+    inside = values[(values >= low) & (values <= high)]
+    return (float(inside.min()), float(inside.max())) if inside.size else (math.inf, -math.inf)
 
 
-@kernel
 def histogram(values, low, scale, n):
     """Count values in n bins from `low` on, ``scale`` bins per unit, in float32.
 
@@ -256,9 +214,14 @@ def histogram(values, low, scale, n):
     -------
     ndarray, shape (n,), float64
     """
-    # Four histograms in turn: equal neighbours do not wait for each other. Bin n takes the rest.
     bins = np.zeros((4, n + 1), np.int32)
-    place = np.empty(_LANES, np.uint32)
+    _count(values, low, scale, n, bins, np.empty(_LANES, np.uint32))
+    return bins[:, :n].sum(axis=0).astype(np.float64)
+
+
+@kernel
+def _count(values, low, scale, n, bins, place):
+    # Four histograms in turn: equal neighbours do not wait for each other. Bin n takes the rest.
     for i in range(0, values.size, _LANES):
         block = values[i : i + _LANES]
         for c in range(block.size):
@@ -266,10 +229,6 @@ def histogram(values, low, scale, n):
             place[c] = np.uint32(np.int32(t)) if (t >= 0) & (t < n) else np.uint32(n)
         for c in range(block.size):
             bins[c & 3, place[c]] += 1
-    merged = np.empty(n, np.float64)
-    for k in range(n):
-        merged[k] = bins[0, k] + bins[1, k] + bins[2, k] + bins[3, k]
-    return merged
 
 
 def _mode(values, least, most, stddev, binwidth):
@@ -309,8 +268,9 @@ def _rounds(values, core, centre, nclip, lower_sigma, upper_sigma, bottom, top):
     low, high = bottom, top
     mean = stddev = math.nan
     n = 0
+    sums = np.zeros((3, _LANES), np.float32)
     for turn in range(nclip + 1):
-        n, total, square = _moments(values, low, high, core.low, core.high, centre)
+        n, total, square = _moments(values, low, high, core.low, core.high, centre, sums)
         n += core.n
         if n == 0:
             break
@@ -339,7 +299,8 @@ def _median(special, clipped, a, b, core_below):
     rank = (clipped.n - 1) // 2 - below - core_below
     if rank < 0 or rank + 1 - clipped.n % 2 >= inside:
         return None
-    middle = _select(bracket, rank)
+    bracket.partition(rank)
+    middle = bracket[rank]
     if clipped.n % 2 == 0:
         # after the selection all larger values lie behind it
         middle = (middle + bracket[rank + 1 :].min()) * np.float32(0.5)
@@ -382,23 +343,24 @@ def clipped_statistics(values, nclip, lower_sigma, upper_sigma, lower, upper, bi
     top = np.float32(min(upper, _LARGEST))
     nothing = Statistics(0, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
     clipping = (nclip, lower_sigma, upper_sigma, bottom, top)
-    sample = np.empty(16384 if values.size >= 65536 else 1024, np.float32)
-    sample = sample[: _sample(values, bottom, top, sample)]
-    centre = _select(sample, sample.size // 2) if sample.size else np.float32(0.0)
+    sample = _sample(values, bottom, top, 16384 if values.size >= 65536 else 1024)
+    centre = float(np.partition(sample, sample.size // 2)[sample.size // 2]) if sample.size else 0.0
 
     # The sample proposes a core that no round is expected to cut into, and a bracket of the median.
     # Then all values are gone through once, and each round only through the few outside the core.
     attempts = [(values, _Core(), bottom, top, 0)]
     if sample.size >= 4096:
         first = _rounds(sample, _Core(), centre, *clipping)
-        kept = np.empty_like(sample)
-        kept = kept[: _sample(sample, first.low, first.high, kept)]
+        kept = sample[(sample >= first.low) & (sample <= first.high)]
         m = kept.size
         reach = int(2.0 * math.sqrt(m)) + 1  # four sigma of the sample's median rank
         ranks = (m // 64, max(m // 2 - reach, 0), min(m // 2 + reach, m - 1), m - 1 - m // 64)
-        core_low, a, b, core_high = (np.float32(_select(kept, rank)) for rank in ranks)
+        core_low, a, b, core_high = np.partition(kept, ranks)[list(ranks)]
         special = np.empty(values.size // 8 + _CHUNK, np.float32)
-        n, total, square, below, k = _split(values, bottom, top, core_low, core_high, a, b, centre, special)
+        scratch = np.zeros((3, _LANES), np.float32), np.empty(_CHUNK, np.uint8)
+        n, total, square, below, k = _split(
+            values, bottom, top, core_low, core_high, a, b, centre, *scratch, special
+        )
         if n > 0:
             core = _Core(core_low, core_high, n, total, square)
             attempts.insert(0, (special[:k], core, a, b, below))

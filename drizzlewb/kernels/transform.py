@@ -14,16 +14,17 @@ homography, so that ``[X, Y, W] = h @ [u, v, 1]`` and the output pixel is ``(X/W
 from typing import NamedTuple
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
-from drizzlewb.kernels.jit import inner, kernel
+from drizzlewb.kernels.jit import kernel
 from drizzlewb.kernels.lanes import multiply_add
 
 __all__ = [
     "QUINTIC",
     "PackedWCS",
     "arrays_of",
-    "grid_cell",
+    "focal",
     "inverse_points",
     "invert_homography",
     "map_point",
@@ -81,29 +82,7 @@ class PackedWCS(NamedTuple):
 QUINTIC = np.ascontiguousarray(np.linalg.inv(np.vander(np.arange(-2.0, 4.0), increasing=True)))
 
 
-@inner
-def _table_value(table, axes, row, x, y):
-    ny, nx = table.shape
-    tx = min(max(axes[row, 0] * x + axes[row, 1], 0.0), nx - 1.0)
-    ty = min(max(axes[row, 2] * y + axes[row, 3], 0.0), ny - 1.0)
-    i = int(tx)
-    j = int(ty)
-    i1 = min(i + 1, nx - 1)
-    j1 = min(j + 1, ny - 1)
-    wx = tx - i
-    wy = ty - j
-    low = table[j, i] * (1.0 - wx) + table[j, i1] * wx
-    high = table[j1, i] * (1.0 - wx) + table[j1, i1] * wx
-    return low * (1.0 - wy) + high * wy
-
-
-@inner
-def grid_cell(t, n):
-    """Sample, of n along an axis, at whose cell the six of the quintic at t are centred."""
-    return min(max(int(np.floor(t)), 2), n - 4)
-
-
-@inner
+@register_jitable
 def quintic_weight(k, s):
     """Weight of sample k - 2 of the quintic through samples at -2 ... 3, at s."""
     return (
@@ -111,71 +90,105 @@ def quintic_weight(k, s):
     ) * s + QUINTIC[0, k]
 
 
-@inner
+@register_jitable
+def _table_value(table, axes, x, y):
+    """A lookup table at a point: bilinear, held at its edge value outside. See `focal`."""
+    ny, nx = table.shape
+    tx = np.minimum(np.maximum(axes[0] * x + axes[1], 0.0), nx - 1.0)
+    ty = np.minimum(np.maximum(axes[2] * y + axes[3], 0.0), ny - 1.0)
+    i = np.int64(tx)
+    j = np.int64(ty)
+    i1 = np.minimum(i + 1, nx - 1)
+    j1 = np.minimum(j + 1, ny - 1)
+    wx = tx - i
+    wy = ty - j
+    low = table[j, i] * (1.0 - wx) + table[j, i1] * wx
+    high = table[j1, i] * (1.0 - wx) + table[j1, i1] * wx
+    return low * (1.0 - wy) + high * wy
+
+
+@register_jitable
+def _sip_value(sip, p, q):
+    """A SIP polynomial at a point. See `focal`."""
+    n = sip.shape[0] - 1
+    value = 0.0
+    for i in range(n, -1, -1):
+        a = 0.0
+        for j in range(n - i, -1, -1):
+            a = a * q + sip[i, j]
+        value = value * p + a
+    return value
+
+
+@register_jitable
+def focal(x, y, crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes):
+    """Focal offsets of the chip pixel (x, y), which must be finite, by the TAN chain.
+
+    Written so that numpy runs it on arrays of points and numba on one: the first for the few that
+    `map_points` is asked for, the second for the chips that `drizzlewb.kernels.rows` must map pixel by
+    pixel.
+    """
+    xd = x
+    yd = y
+    if d2im_x.size > 0:
+        xd = x + _table_value(d2im_x, axes[2], x, y)
+    if d2im_y.size > 0:
+        yd = y + _table_value(d2im_y, axes[3], x, y)
+    p = xd - sip_ref[0]
+    q = yd - sip_ref[1]
+    fx = _sip_value(sip_a, p, q)
+    fy = _sip_value(sip_b, p, q)
+    if npol_x.size > 0:
+        fx = fx + _table_value(npol_x, axes[0], xd, yd)
+    if npol_y.size > 0:
+        fy = fy + _table_value(npol_y, axes[1], xd, yd)
+    return xd - crpix[0] + fx, yd - crpix[1] + fy
+
+
 def _grid_value(grid, i, j, s, t):
+    """The quintic through the samples about the cells (i, j)."""
+    across = [quintic_weight(k, s) for k in range(6)]
     value = 0.0
     for m in range(6):
         line = 0.0
         for k in range(6):
-            line += quintic_weight(k, s) * grid[j - 2 + m, i - 2 + k]
-        value += quintic_weight(m, t) * line
+            line = line + across[k] * grid[j - 2 + m, i - 2 + k]
+        value = value + quintic_weight(m, t) * line
     return value
 
 
-@inner
-def _focal(
-    x, y, crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, grid_x, grid_y, grid_axes
-):
-    # Takes the arrays one by one: reading them out of the tuple counts references, which costs
-    # several times what the arithmetic does.
-    if not (abs(x) < 1e8 and abs(y) < 1e8):
-        return np.nan, np.nan
-    if grid_x.size > 0:
-        ny, nx = grid_x.shape
-        tx = (x - grid_axes[0]) / grid_axes[1]
-        ty = (y - grid_axes[2]) / grid_axes[3]
-        if not (0.0 <= tx < nx - 1.0 and 0.0 <= ty < ny - 1.0):
-            return np.nan, np.nan
-        i = grid_cell(tx, nx)
-        j = grid_cell(ty, ny)
-        u = x - crpix[0] + _grid_value(grid_x, i, j, tx - i, ty - j)
-        v = y - crpix[1] + _grid_value(grid_y, i, j, tx - i, ty - j)
-        return u, v
-    xd = x
-    yd = y
-    if d2im_x.size > 0:
-        xd += _table_value(d2im_x, axes, np.int64(2), x, y)
-    if d2im_y.size > 0:
-        yd += _table_value(d2im_y, axes, np.int64(3), x, y)
-    p = xd - sip_ref[0]
-    q = yd - sip_ref[1]
-    n = sip_a.shape[0] - 1
-    fx = 0.0
-    fy = 0.0
-    for i in range(n, -1, -1):
-        a = 0.0
-        b = 0.0
-        for j in range(n - i, -1, -1):
-            a = a * q + sip_a[i, j]
-            b = b * q + sip_b[i, j]
-        fx = fx * p + a
-        fy = fy * p + b
-    if npol_x.size > 0:
-        fx += _table_value(npol_x, axes, np.int64(0), xd, yd)
-    if npol_y.size > 0:
-        fy += _table_value(npol_y, axes, np.int64(1), xd, yd)
-    return xd - crpix[0] + fx, yd - crpix[1] + fy
+def _sampled_focal(x, y, wcs):
+    """Focal offsets of chip pixels for a projection that is not TAN; NaN outside its samples."""
+    ny, nx = wcs.grid_x.shape
+    tx = (x - wcs.grid_axes[0]) / wcs.grid_axes[1]
+    ty = (y - wcs.grid_axes[2]) / wcs.grid_axes[3]
+    inside = (tx >= 0.0) & (tx < nx - 1.0) & (ty >= 0.0) & (ty < ny - 1.0)
+    i = np.clip(np.int64(np.where(inside, tx, 0.0)), 2, nx - 4)
+    j = np.clip(np.int64(np.where(inside, ty, 0.0)), 2, ny - 4)
+    u = x - wcs.crpix[0] + _grid_value(wcs.grid_x, i, j, tx - i, ty - j)
+    v = y - wcs.crpix[1] + _grid_value(wcs.grid_y, i, j, tx - i, ty - j)
+    return np.where(inside, u, np.nan), np.where(inside, v, np.nan)
+
+
+def _focal_points(wcs, x, y):
+    """Focal offsets of chip pixels; NaN where `map_points` says so."""
+    near = (abs(x) < 1e8) & (abs(y) < 1e8)
+    nx, ny = np.where(near, x, 0.0), np.where(near, y, 0.0)
+    if wcs.grid_x.size > 0:
+        u, v = _sampled_focal(nx, ny, wcs)
+    else:
+        u, v = focal(nx, ny, *arrays_of(wcs))
+    return np.where(near, u, np.nan), np.where(near, v, np.nan)
 
 
 @kernel
-def _map_points(c, r, a, b, n0, n1, d0, d1, t, g0, g1, g2, h, x, y, out_x, out_y):
-    for k in range(x.size):
-        u, v = _focal(x[k], y[k], c, r, a, b, n0, n1, d0, d1, t, g0, g1, g2)
+def _project(h, u, v, out_x, out_y):
+    for k in range(u.size):
         # as `drizzlewb.kernels.rows` does: without distortion both give the same bits
-        w = multiply_add(h[2, 0], u, multiply_add(h[2, 1], v, h[2, 2]))
+        w = multiply_add(h[2, 0], u[k], multiply_add(h[2, 1], v[k], h[2, 2]))
         q = 1.0 / w if w > 0.0 else np.nan
-        out_x[k] = multiply_add(h[0, 0], u, multiply_add(h[0, 1], v, h[0, 2])) * q
-        out_y[k] = multiply_add(h[1, 0], u, multiply_add(h[1, 1], v, h[1, 2])) * q
+        out_x[k] = multiply_add(h[0, 0], u[k], multiply_add(h[0, 1], v[k], h[0, 2])) * q
+        out_y[k] = multiply_add(h[1, 0], u[k], multiply_add(h[1, 1], v[k], h[1, 2])) * q
 
 
 def map_points(wcs, h, x, y, out_x, out_y):
@@ -191,16 +204,23 @@ def map_points(wcs, h, x, y, out_x, out_y):
     out_x, out_y : (n,) float64
         Zero-based output pixels; NaN where x or y is not finite, behind the output's tangent plane,
         and outside the samples of a projection that is not TAN.
+
+    Notes
+    -----
+    The chain is numpy's work: compiled, it would be faster for many points, but those are mapped in rows
+    (`drizzlewb.kernels.rows.map_rows`), and a first run would wait for the compiler.
     """
-    _map_points(*arrays_of(wcs), h, x, y, out_x, out_y)
+    with np.errstate(all="ignore"):  # of points far off the chip
+        u, v = _focal_points(wcs, x, y)
+    _project(h, u, v, out_x, out_y)
 
 
 def arrays_of(wcs):
-    """The arrays that the kernels take of a `PackedWCS`: the TAN chain's, then the samples'."""
+    """The arrays of the TAN chain in a `PackedWCS`, as `focal` and the kernels take them."""
     # One by one: taking them out of the tuple inside a kernel costs a second of compile time each.
     return (
         wcs.crpix, wcs.sip_ref, wcs.sip_a, wcs.sip_b, wcs.npol_x, wcs.npol_y, wcs.d2im_x, wcs.d2im_y,
-        wcs.table_axes, wcs.grid_x, wcs.grid_y, wcs.grid_axes,
+        wcs.table_axes,
     )  # fmt: skip
 
 
@@ -225,48 +245,6 @@ def invert_homography(h):
     return g
 
 
-@kernel
-def _inverse_points(c, r, a, b, n0, n1, d0, d1, t, g0, g1, g2, hinv, ox, oy, out_x, out_y):
-    for k in range(ox.size):
-        w = hinv[2, 0] * ox[k] + hinv[2, 1] * oy[k] + hinv[2, 2]
-        u = (hinv[0, 0] * ox[k] + hinv[0, 1] * oy[k] + hinv[0, 2]) / w
-        v = (hinv[1, 0] * ox[k] + hinv[1, 1] * oy[k] + hinv[1, 2]) / w
-        x = c[0] + u
-        y = c[1] + v
-        if g0.size > 0:
-            # The first guess must lie inside the samples.
-            x = min(max(x, g2[0] + g2[1]), g2[0] + g2[1] * (g0.shape[1] - 2))
-            y = min(max(y, g2[2] + g2[3]), g2[2] + g2[3] * (g0.shape[0] - 2))
-        found = False
-        xx, xy, yx, yy = 1.0, 0.0, 0.0, 1.0
-        for turn in range(40):
-            # The Jacobian by differences, refreshed now and then; in between it is good to 1e-3. One
-            # call of _focal in the code, not three: each is compiled where it stands.
-            fu, fv = 0.0, 0.0
-            for probe in range(3 if turn == 0 or turn == 2 or turn % 8 == 5 else 1):
-                px = x + 1.0 if probe == 1 else x
-                py = y + 1.0 if probe == 2 else y
-                pu, pv = _focal(px, py, c, r, a, b, n0, n1, d0, d1, t, g0, g1, g2)
-                if probe == 0:
-                    fu, fv = pu, pv
-                elif probe == 1:
-                    xx, yx = pu - fu, pv - fv
-                else:
-                    xy, yy = pu - fu, pv - fv
-            det = xx * yy - xy * yx
-            if not (det > 0.1 and w > 0.0):
-                break
-            dx = (yy * (fu - u) - xy * (fv - v)) / det
-            dy = (xx * (fv - v) - yx * (fu - u)) / det
-            x -= dx
-            y -= dy
-            if abs(dx) + abs(dy) < 1e-10 * max(1.0, 1e-3 * (abs(x) + abs(y))):
-                found = True
-                break
-        out_x[k] = x if found else np.nan
-        out_y[k] = y if found else np.nan
-
-
 def inverse_points(wcs, h, ox, oy, out_x, out_y):
     """Chip pixels of output pixels, the inverse of `map_points`, by Newton's method.
 
@@ -281,4 +259,43 @@ def inverse_points(wcs, h, ox, oy, out_x, out_y):
         Zero-based chip pixels, to a last step below 1e-10 px; NaN behind the chip's tangent plane,
         and where the method does not converge or the distortion folds over (far off the chip).
     """
-    _inverse_points(*arrays_of(wcs), invert_homography(h), ox, oy, out_x, out_y)
+    with np.errstate(all="ignore"):
+        _invert(wcs, invert_homography(h), ox, oy, out_x, out_y)
+
+
+def _invert(wcs, hinv, ox, oy, out_x, out_y):
+    w = hinv[2, 0] * ox + hinv[2, 1] * oy + hinv[2, 2]
+    u = (hinv[0, 0] * ox + hinv[0, 1] * oy + hinv[0, 2]) / w
+    v = (hinv[1, 0] * ox + hinv[1, 1] * oy + hinv[1, 2]) / w
+    x = wcs.crpix[0] + u
+    y = wcs.crpix[1] + v
+    if wcs.grid_x.size > 0:
+        # The first guess must lie inside the samples.
+        x0, dx, y0, dy = wcs.grid_axes
+        ny, nx = wcs.grid_x.shape
+        x = np.minimum(np.maximum(x, x0 + dx), x0 + dx * (nx - 2))
+        y = np.minimum(np.maximum(y, y0 + dy), y0 + dy * (ny - 2))
+    out_x[:], out_y[:] = np.nan, np.nan
+    left = np.flatnonzero(w > 0.0)  # points that have not converged
+    x, y, u, v = x[left], y[left], u[left], v[left]
+    for turn in range(40):
+        if not left.size:
+            return
+        fu, fv = _focal_points(wcs, x, y)
+        if turn == 0 or turn == 2 or turn % 8 == 5:
+            # The Jacobian by differences, refreshed now and then; in between it is good to 1e-3.
+            pu, pv = _focal_points(wcs, x + 1.0, y)
+            xx, yx = pu - fu, pv - fv
+            pu, pv = _focal_points(wcs, x, y + 1.0)
+            xy, yy = pu - fu, pv - fv
+        det = xx * yy - xy * yx
+        dx = (yy * (fu - u) - xy * (fv - v)) / det
+        dy = (xx * (fv - v) - yx * (fu - u)) / det
+        x = x - dx
+        y = y - dy
+        sound = det > 0.1
+        found = sound & (abs(dx) + abs(dy) < 1e-10 * np.maximum(1.0, 1e-3 * (abs(x) + abs(y))))
+        out_x[left[found]], out_y[left[found]] = x[found], y[found]
+        on = sound & ~found
+        left = left[on]
+        x, y, u, v, xx, xy, yx, yy = (a[on] for a in (x, y, u, v, xx, xy, yx, yy))
