@@ -145,8 +145,8 @@ def _functions(
     for function in native:
         here = scipy.ndimage.map_coordinates(function, at, order=3, mode="constant", prefilter=True)
         here = scipy.fft.irfft2(scipy.fft.rfft2(here) * transfer, (n, n))[: 2 * half + 1, : 2 * half + 1]
-        out.append(here * (OVERSAMPLE**2 / here.sum()))
-    return np.asarray(out, np.float32)
+        out.append((here * (OVERSAMPLE**2 / here.sum())).astype(np.float32))
+    return np.asarray(out)
 
 
 def _mix(stars: Table, truth: ExposureTruth, model: DetectorModel, size: str) -> NDArray[np.float64]:
