@@ -61,38 +61,36 @@ def _sinc_weights(d, w):
         w[k] /= total
 
 
-def _beyond(line, start, full, before, after, reflect):
-    """A piece of an image along its last axis, continued beyond those borders of the image that it holds.
+def _beyond(piece, axis, start, full, before, after, reflect):
+    """A piece of an image continued along an axis beyond those borders of the image that it holds.
 
     `start` is the piece's first pixel, `full` the image's last and one more. Pixels beyond are
-    ``2 * edge - mirror`` if `reflect`, else the edge's own value. Returns the line and its first pixel.
+    ``2 * edge - mirror`` if `reflect`, else the edge's own value. Returns it and its first pixel.
     """
-    end = start + line.shape[-1]
+    end = start + piece.shape[axis]
 
     def mirrored(edge, pixels):
-        # as far as the piece holds the mirrors
+        at_edge = piece.take([edge - start], axis)
+        if not reflect:
+            return at_edge.repeat(pixels.size, axis)
         mirrors = np.clip(2 * edge - pixels, 0, full - 1)
-        mirrors = (
-            mirrors[(mirrors >= start) & (mirrors < end)] - start if reflect else np.full(pixels.size, 0)
-        )
-        at_edge = line[..., edge - start, None]
-        return 2 * at_edge - line[..., mirrors] if reflect else np.repeat(at_edge, pixels.size, axis=-1)
+        # as far as the piece holds the mirrors
+        return 2 * at_edge - piece.take(mirrors[(mirrors >= start) & (mirrors < end)] - start, axis)
 
-    parts = [line]
-    if start == 0 and before > 0:
-        parts.insert(0, mirrored(0, -np.arange(1, before + 1))[..., ::-1])
+    parts = [piece]
     if end == full and after > 0:
         parts.append(mirrored(full - 1, full + np.arange(after)))
-    if len(parts) == 1:
-        return line, start
-    return np.concatenate(parts, axis=-1), start - (parts[0].shape[-1] if parts[0] is not line else 0)
+    if start == 0 and before > 0:
+        parts.insert(0, np.flip(mirrored(0, -np.arange(1, before + 1)), axis))
+        start -= parts[0].shape[axis]
+    return np.concatenate(parts, axis), start
 
 
 def _continued(source, sx0, sy0, full_nx, full_ny, before, after, reflect):
     """The piece continued beyond the image's borders, first in x, then in y, and its first pixel."""
-    source, sx0 = _beyond(source, sx0, full_nx, before, after, reflect)
-    turned, sy0 = _beyond(source.T, sy0, full_ny, before, after, reflect)
-    return np.ascontiguousarray(turned.T), sx0, sy0
+    source, sx0 = _beyond(source, 1, sx0, full_nx, before, after, reflect)
+    source, sy0 = _beyond(source, 0, sy0, full_ny, before, after, reflect)
+    return source, sx0, sy0
 
 
 @kernel
@@ -180,7 +178,7 @@ def _blot_poly(source, flat, sx0, sy0, full_nx, full_ny, mx, my, quintic, factor
 
 
 @kernel
-def _blot_sinc(source, flat, sx0, sy0, full_nx, full_ny, mx, my, sinscl, factor, misval, out):
+def _blot_sinc(source, _flat, sx0, sy0, full_nx, full_ny, mx, my, sinscl, factor, misval, out):
     """Fill a block of rows whose pixels lie at mx, my by the sinc; see `_blot_nearest`."""
     ny, nx = out.shape
     sny, snx = source.shape
@@ -216,8 +214,9 @@ def _blot_sinc(source, flat, sx0, sy0, full_nx, full_ny, mx, my, sinscl, factor,
             total = 0.0
             for b in range(nw):
                 line = 0.0
+                pixels = source[j + b, i : i + nw]
                 for a in range(nw):
-                    line += wx[a] * flat[(j + b) * snx + i + a]
+                    line += wx[a] * pixels[a]
                 total += wy[b] * line
             out[r, c] = total * factor
     return missing
@@ -275,27 +274,30 @@ def blot_box(source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id, factor, misv
     sny, snx = source.shape
     place = sx0, sy0, full_nx, full_ny
     if interp_id == NEAREST:
-        resample, how = _blot_nearest, ()
+        resample, how, beyond = _blot_nearest, (), (0, 0, False)
     elif interp_id == LINEAR:
-        resample, how = _blot_linear, ()
-        source, sx0, sy0 = _continued(source, *place, 0, 1, False)
+        resample, how, beyond = _blot_linear, (), (0, 1, False)
     elif interp_id == SINC:
-        resample, how = _blot_sinc, (float(sinscl),)
-        source, sx0, sy0 = _continued(source, *place, SINC_SIDE, SINC_SIDE, False)
+        resample, how, beyond = _blot_sinc, (float(sinscl),), (SINC_SIDE, SINC_SIDE, False)
     else:
-        resample, how = _blot_poly, (interp_id == POLY5,)
         half = 3 if interp_id == POLY5 else 2
-        source, sx0, sy0 = _continued(source, *place, half - 1, half, True)
-    flat = source.reshape(-1)
+        resample, how, beyond = _blot_poly, (interp_id == POLY5,), (half - 1, half, True)
+    scales = float(factor), float(misval)
     mapped = np.empty((2, min(ny, _ROWS), nx))
     missing = 0
+    continued = False
     for r in range(0, ny, _ROWS):
         rows = out[r : r + _ROWS]
         mx, my = mapped[0, : len(rows)], mapped[1, : len(rows)]
         map_rows(wcs, h, y0 + r, y0 + r + len(rows), 0.0, 0.0, x0, x0 + nx, mx, my)
-        missing += resample(
-            source, flat, sx0, sy0, full_nx, full_ny, mx, my, *how, float(factor), float(misval), rows
-        )
+        to = full_nx, full_ny, mx, my, *how, *scales, rows
+        lost = resample(source, source.reshape(-1), sx0, sy0, *to)
+        if lost and not continued:
+            # only now, as a large piece takes long to copy
+            source, sx0, sy0 = _continued(source, *place, *beyond)
+            continued = True
+            lost = resample(source, source.reshape(-1), sx0, sy0, *to)
+        missing += lost
     if missing:
         msg = (
             f"blot: {missing} of {out.size} pixels of the chip box at ({x0}, {y0}) need source pixels "
