@@ -35,12 +35,14 @@ WATCH = """
     f => f.getBoundingClientRect().width && f.textContent.includes(title));
   const seen = () => figures().map(f => [...f.querySelectorAll('image')].map(
     i => i.getAttribute('href') || i.getAttribute('xlink:href')).join()).join();
+  const turn = window.dwbTurn = (window.dwbTurn || 0) + 1;  // what watched another figure stops
   window.dwb = {start: 0, end: 0, before: seen()};
   const begin = () => { if (!window.dwb.start) { window.dwb.start = performance.now(); } };
   window.addEventListener('keydown', begin, true);
   window.addEventListener('change', begin, true);
   window.addEventListener('mousedown', begin, true);
   const look = () => {
+    if (turn !== window.dwbTurn) { return; }
     const w = window.dwb;
     if (w.start && !w.end && seen() !== w.before) { w.end = performance.now(); }
     requestAnimationFrame(look);

@@ -43,7 +43,7 @@ class Runs(Known):
     def __init__(self, session: "Session", makers: Makers) -> None:
         super().__init__(session)
         self.makers = makers
-        self._long = Worker("drizzlewb-run")
+        self._long = Worker("drizzlewb-run", steps_back=True)
         self._quick = Worker("drizzlewb-preview", newest_wins=True)
         self.aside = Worker("drizzlewb-trial")
         self.workers = [self._long, self._quick, self.aside]

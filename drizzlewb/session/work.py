@@ -1,6 +1,9 @@
 """Work in the background: handles, and workers that do one thing at a time."""
 
+import contextlib
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +14,9 @@ from drizzlewb.reduction.schedule import Cancel
 __all__ = ["Handle", "Worker"]
 
 log = logging.getLogger(__name__)
+
+NICE = 10
+"""How far a worker that steps back does so (0 not at all, 19 most)."""
 
 
 class Handle:
@@ -168,11 +174,14 @@ class Worker:
         Of the thread.
     newest_wins : bool
         A new handle supersedes all that wait and the one that runs.
+    steps_back : bool
+        Leave the cores to other threads and to the browser where they want them (on Linux).
     """
 
-    def __init__(self, name: str, *, newest_wins: bool = False) -> None:
+    def __init__(self, name: str, *, newest_wins: bool = False, steps_back: bool = False) -> None:
         self.name = name
         self.newest_wins = newest_wins
+        self.steps_back = steps_back
         self._lock = threading.Lock()
         self._waiting: list[Handle] = []
         self._current: Handle | None = None
@@ -200,6 +209,10 @@ class Worker:
             return [*([self._current] if self._current else []), *self._waiting]
 
     def _loop(self) -> None:
+        if self.steps_back and sys.platform == "linux":
+            # Of this thread alone, and of those that it starts.
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         while True:
             with self._lock:
                 self._current = None
