@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 NICE = 10
 """How far a worker that steps back does so (0 not at all, 19 most)."""
 
+SWITCH_S = 0.001
+"""Seconds after which it hands the interpreter to another thread that wants it."""
+
 
 class Handle:
     """Work that was asked for: to look at, wait for, or cancel.
@@ -175,7 +178,7 @@ class Worker:
     newest_wins : bool
         A new handle supersedes all that wait and the one that runs.
     steps_back : bool
-        Leave the cores to other threads and to the browser where they want them (on Linux).
+        Leave the interpreter, and on Linux the cores, to other threads and programs that want them.
     """
 
     def __init__(self, name: str, *, newest_wins: bool = False, steps_back: bool = False) -> None:
@@ -209,10 +212,13 @@ class Worker:
             return [*([self._current] if self._current else []), *self._waiting]
 
     def _loop(self) -> None:
-        if self.steps_back and sys.platform == "linux":
-            # Of this thread alone, and of those that it starts.
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        if self.steps_back:
+            # A click takes the interpreter back and forth many times, and waits for it each time.
+            sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_S))
+            if sys.platform == "linux":
+                # Of this thread alone, and of those that it starts.
+                with contextlib.suppress(OSError):
+                    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         while True:
             with self._lock:
                 self._current = None
