@@ -17,8 +17,12 @@ def round_ticks(low: float, high: float, most: int = 5) -> npt.NDArray[np.float6
         return np.empty(0)
     raw = (high - low) / most
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1.0, 2.0, 5.0, 10.0) if m * power >= raw * (1 - 1e-9))
-    values = np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1) * step
+    steps = [m * power for m in (0.5, 1.0, 2.0, 5.0, 10.0)]
+    k = next(k for k, step in enumerate(steps) if step >= raw * (1 - 1e-9))
+    for step in (steps[k], steps[k - 1]):  # between 1 and 4002 lies no multiple of 5000
+        values = np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1) * step
+        if len(values):
+            break
     # So that 0.3 does not show as 0.30000000000000004.
     return np.array([float(f"{v:.10g}") for v in values])
 

@@ -109,6 +109,7 @@ CASES = {
     "exptime": ({}, 900.0),
     "expkeyword": ({}, "MYTIME"),
     "peer_noise": ({}, True),
+    "equalise": ({"files": "unlike"}, True),
 }
 # They feed arrays by being needed: switched off, what needs them is refused.
 SWITCHES = {"driz_separate", "median", "blot"}
@@ -139,7 +140,7 @@ def test_what_is_ignored_says_why():
 def field(tiny_set, tmp_path_factory):
     """Copies of four exposures, with what the cases name: keywords, sky values, masks, a reference image."""
     folder = tmp_path_factory.mktemp("field")
-    for kind in ("electrons", "counts"):
+    for kind in ("electrons", "counts", "unlike"):
         (folder / kind).mkdir()
         for path in sorted(tiny_set.glob("j8ny01*_flc.fits"))[:4]:
             copy = shutil.copy(path, folder / kind)
@@ -151,6 +152,8 @@ def field(tiny_set, tmp_path_factory):
                     hdus["SCI", k].header["MYSKY"] = 100.0 + k
                     if kind == "counts":
                         hdus["SCI", k].header["BUNIT"] = "COUNTS"
+                    if kind == "unlike":
+                        hdus["SCI", k].header["PHOTFLAM"] = 7.9e-20 * (1 + 0.02 * (k - 1))
     names = [p.name for p in sorted((folder / "electrons").iterdir())]
     (folder / "sky.txt").write_text("".join(f"{name} 130.0 {131 + k}\n" for k, name in enumerate(names)))
     mask = np.ones((128, 256), np.uint8)

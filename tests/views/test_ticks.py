@@ -32,6 +32,10 @@ def test_round_ticks_of_no_axis():
     assert not len(round_ticks(np.nan, 1.0))
 
 
+def test_few_round_ticks_where_the_next_step_has_none():
+    assert round_ticks(1.0, 4002.0, 2).tolist() == [2000, 4000]
+
+
 def ticks(fig):
     return [np.asarray(axis.tick_values).tolist() for axis in fig.axes]
 
