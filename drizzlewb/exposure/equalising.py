@@ -19,7 +19,7 @@ def equalised(exposures: Sequence[Exposure]) -> list[Exposure]:
 
     Pixels (SCI, ERR) are scaled by PHOTFLAM over the first chip's, so that a product's one PHOTFLAM is
     right for every chip. The noise model takes the scaled values for electrons, which is wrong by half the
-    scaling: 1.4 % where WFPC2's chips differ by 2.8 %. The files and PHOTFLAM of the exposures stay.
+    scaling: about 1 % where WFPC2's chips differ by 0.027 mag. The files and PHOTFLAM of the exposures stay.
 
     Parameters
     ----------
@@ -37,8 +37,7 @@ def equalised(exposures: Sequence[Exposure]) -> list[Exposure]:
 
     Notes
     -----
-    Source: ``drizzlepac/photeq.py``; WFPC2 Data Handbook, section 5.1 (the chips differ in sensitivity,
-    and in gain beyond the nominal factor).
+    Source: ``drizzlepac/photeq.py``, whose pixels are the same (tested).
     """
     for chip in (c for e in exposures for c in e.chips):
         if not chip.photflam > 0:
