@@ -264,9 +264,8 @@ class Extra(Section):
     equalise: bool = param(
         False,
         meaning="scale every chip to the PHOTFLAM of the first, in memory, before anything else",
-        advice="A product has one PHOTFLAM. WFPC2's chips differ by up to 0.027 mag, and the sensitivities of many "
-        "detectors change over years: without it magnitudes depend on chip and date. The files stay as they "
-        "are.",
+        advice="A product has one PHOTFLAM. WFPC2's chips differ by up to 0.027 mag, and many detectors lose "
+        "sensitivity over years: without it magnitudes depend on chip and date. The files stay as they are.",
         source="drizzlepac/photeq.py, which rewrites the files",
         feeds=ALL,
     )
