@@ -18,9 +18,9 @@ Point = tuple[float, float]
 
 _HELP = {
     "": "",
-    "line": "Click one end of the trail, then the other.",
-    "polygon": "Click the corners; click the first one again, or Finish.",
-    "circle": "Click the centre, then a point on the rim.",
+    "line": "Click one end of the trail, then the other. Esc ends it.",
+    "polygon": "Click the corners; click the first one again, Enter or Finish. Backspace takes one back.",
+    "circle": "Click the centre, then a point on the rim. Esc ends it.",
 }
 _NEAR = 0.02  # of what is in view: a click on the first corner closes a polygon
 _ROUND = np.linspace(0.0, 2.0 * np.pi, 49)
@@ -132,6 +132,7 @@ class DrawTool(W.VBox):
         shape = self.shapes.value
         self.points.clear()
         self._preview()
+        self._view.take_keys(self._key if shape else None)
         self._fields.layout.display = "" if shape else "none"
         self.width.layout.display = "" if shape == "line" else "none"
         self.told.value = f'<span class="dwb-help">{escape(_HELP[shape])}</span>' if shape else ""
@@ -160,6 +161,16 @@ class DrawTool(W.VBox):
         self._show_buttons()
         if shape in ("line", "circle") and len(self.points) == 2:
             self._finish()
+
+    def _key(self, key: str) -> None:
+        if key == "Escape":
+            self.stop()
+        elif key == "Enter" and not self.finish.disabled:
+            self._finish()
+        elif key == "Backspace" and self.points:
+            self.points.pop()
+            self._preview()
+            self._show_buttons()
 
     def _near(self, a: Point, b: Point) -> bool:
         return math.dist(a, b) <= _NEAR * (self._view.x.max - self._view.x.min)

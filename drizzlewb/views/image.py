@@ -32,6 +32,7 @@ DRAG_PX = 512
 REST_PX = 1024
 MOST_PX = 2048
 _TINT = 0.6
+_MOUSE = ["click", "mousemove", "mouseleave"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class ImageView(W.VBox):
         self._tints: dict[str, _Tint] = {}
         self._marks: dict[str, Any] = {}
         self._on_click: list[Callable[[float, float], None]] = []
+        self._on_key: Callable[[str], None] | None = None
         self._settling = False
         self.rest_px = min(rest_px, MOST_PX)
         self.moving = False
@@ -110,7 +112,7 @@ class ImageView(W.VBox):
         self.pan_zoom = bq.PanZoom(scales={"x": [self.x], "y": [self.y]})
         self.mouse = MouseInteraction(
             x_scale=self.x, y_scale=self.y, move_throttle=60, next=self.pan_zoom,
-            events=["click", "mousemove", "mouseleave"],
+            events=_MOUSE,
         )  # fmt: skip
         self.mouse.on_msg(self._from_mouse)
         self.figure = bq.Figure(
@@ -294,6 +296,15 @@ class ImageView(W.VBox):
         """Call back with (x, y), zero-based px, when the image is clicked."""
         self._on_click.append(callback)
 
+    def take_keys(self, callback: Callable[[str], None] | None) -> None:
+        """Call back with the name of each key pressed over the image ('Escape', 'a'); None ends it.
+
+        The page gets no keys while the pointer is there, not even Tab: take them no longer than needed.
+        """
+        self._on_key = callback
+        # mouseenter: the figure has the focus before the first click
+        self.mouse.events = [*_MOUSE, "mouseenter", "keydown"] if callback else _MOUSE
+
     # ---------------------------------------------------------------- rendering
     def refresh(self) -> None:
         """Render what is in view again, soon."""
@@ -424,6 +435,10 @@ class ImageView(W.VBox):
         if event == "mouseleave":
             self.cursor = ()
             self.readout.value = ""
+            return
+        if event == "keydown":
+            if self._on_key is not None:
+                self._on_key(str(content.get("key", "")))
             return
         try:
             x, y = float(place["x"]), float(place["y"])

@@ -36,6 +36,7 @@ _CSS = """
   --dwb-line: var(--jp-border-color2, #c9c9c9); --dwb-page: var(--jp-layout-color1, #fff);
   --dwb-raised: var(--jp-layout-color2, #f3f4f6); --dwb-accent: var(--jp-brand-color1, #1565c0);
   color: var(--dwb-text); font-size: 13px; line-height: 1.4; }
+.dwb-workbench, .dwb-workbench > .dwb-box > * { contain: layout style; }
 .dwb .widget-html-content, .dwb .jupyter-widgets { line-height: 1.4; }
 .dwb .widget-html > .widget-html-content { align-self: center; }
 .dwb-title { font-size: 15px; font-weight: 600; margin: 0; }

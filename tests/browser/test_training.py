@@ -147,9 +147,16 @@ def test_a_trail_is_drawn_and_undone(jupyter, page, files, shoot):
     kernel = jupyter.kernel("trail")
     step(page, "Cosmic rays")
     page.wait_for_timeout(3000)
-    click(page, "Line")
     figure = page.locator(".dwb-image:visible").first.bounding_box()
     middle = figure["x"] + figure["width"] / 2, figure["y"] + figure["height"] / 2
+    looks = page.locator("button.mod-active:visible", has_text="Look")
+    click(page, "Polygon")
+    looks.wait_for(state="hidden")
+    page.mouse.move(*middle)
+    page.mouse.click(*middle)
+    page.keyboard.press("Escape")
+    looks.wait_for()
+    click(page, "Line")
     for dx, dy in ((-60, -20), (60, 20)):
         page.mouse.move(middle[0] + dx, middle[1] + dy)
         page.mouse.click(middle[0] + dx, middle[1] + dy)

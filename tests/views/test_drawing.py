@@ -65,6 +65,38 @@ def test_a_circle_by_centre_and_rim(drawn):
     assert done == [("circle", ((50.0, 40.0),), 7.0)]
 
 
+def press(view, key):
+    view._from_mouse(None, {"event": "keydown", "domain": {"x": 1, "y": 1}, "key": key}, None)
+
+
+def test_escape_ends_a_drawing_and_gives_the_keys_back(drawn):
+    view, tool, done = drawn
+    assert "keydown" not in view.mouse.events
+    tool.shapes.value = "line"
+    assert {"keydown", "mouseenter"} <= set(view.mouse.events)
+    mouse(view, 10, 20)
+    press(view, "a")
+    assert tool.points == [(10.0, 20.0)]
+    press(view, "Escape")
+    assert (tool.points, tool.shapes.value, layers(view), done) == ([], "", set(), [])
+    assert "keydown" not in view.mouse.events
+    press(view, "Enter")
+    assert done == []
+
+
+def test_a_polygon_by_keys_backspace_takes_a_corner_back_enter_closes(drawn):
+    view, tool, done = drawn
+    tool.shapes.value = "polygon"
+    for corner in ((10, 10), (40, 12), (99, 70)):
+        mouse(view, *corner)
+    press(view, "Backspace")
+    press(view, "Enter")
+    assert (done, len(tool.points), tool.finish.disabled) == ([], 2, True)
+    mouse(view, 30, 40)
+    press(view, "Enter")
+    assert done == [("polygon", ((10.0, 10.0), (40.0, 12.0), (30.0, 40.0)), 2.0)]
+
+
 def test_cancel_leaves_nothing(drawn):
     view, tool, done = drawn
     assert tool.cancel.disabled
