@@ -11,8 +11,9 @@ from made_wcs import made_wcs
 
 from drizzlewb.distortion import homography, linear, pack, pixel_to_sky, sky_to_pixel, tan_wcs
 from drizzlewb.errors import DataError, ParameterError
-from drizzlewb.grid import OutputGrid, Region, chip_box, grid_region, output_grid
+from drizzlewb.grid import OutputGrid, Region, chip_box, grid_region, near_inverse, output_grid
 from drizzlewb.kernels.rows import map_row
+from drizzlewb.kernels.transform import map_points
 
 SHAPE = (300, 400)
 
@@ -330,13 +331,15 @@ def images():
 
 
 CORNERS = images()
+INVERSE = near_inverse(CHIP.wcs, SHAPE, GRID.wcs)
 
 
+@pytest.mark.parametrize("inverse", [None, INVERSE], ids=["exact", "near"])
 @settings(deadline=None, max_examples=60)
 @given(st.integers(-80, 760), st.integers(1, 300), st.integers(-80, 900), st.integers(1, 300))
-def test_chip_box_misses_no_pixel(y0, ny, x0, nx):
+def test_chip_box_misses_no_pixel(inverse, y0, ny, x0, nx):
     region = Region(y0, y0 + ny, x0, x0 + nx)
-    box = chip_box(CHIP.wcs, SHAPE, GRID.wcs, region)
+    box = chip_box(CHIP.wcs, SHAPE, GRID.wcs, region, inverse=inverse)
     x, y = CORNERS
     inside = (x > x0 - 0.5) & (x < x0 + nx - 0.5) & (y > y0 - 0.5) & (y < y0 + ny - 0.5)
     touching = inside[1:, 1:] | inside[1:, :-1] | inside[:-1, 1:] | inside[:-1, :-1]
@@ -351,11 +354,16 @@ def test_chip_box_misses_no_pixel(y0, ny, x0, nx):
     assert box == box.clip(SHAPE)
 
 
-def test_chip_box_margin_and_clip():
+@pytest.mark.parametrize("inverse", [None, INVERSE], ids=["exact", "near"])
+@pytest.mark.parametrize("margin", [5, 20])
+def test_chip_box_margin_and_clip(inverse, margin):
     region = Region(300, 330, 300, 330)
-    tight = chip_box(CHIP.wcs, SHAPE, GRID.wcs, region)
-    wide = chip_box(CHIP.wcs, SHAPE, GRID.wcs, region, margin=5)
-    assert wide == tight.grow(5)
+    tight = chip_box(CHIP.wcs, SHAPE, GRID.wcs, region, inverse=inverse)
+    wide = chip_box(CHIP.wcs, SHAPE, GRID.wcs, region, margin=margin, inverse=inverse)
+    if margin < 8 or inverse is None:
+        assert wide == tight.grow(margin)
+    else:  # beyond what the polynomials' bounds hold it is the exact one
+        assert wide == chip_box(CHIP.wcs, SHAPE, GRID.wcs, region, margin=margin)
     assert chip_box(CHIP.wcs, SHAPE, GRID.wcs, GRID.region.grow(1000)) == (0, *SHAPE[:1], 0, SHAPE[1])
 
 
@@ -365,6 +373,44 @@ def test_disjoint_is_empty():
     far = OutputGrid(tan_wcs((83.2, -60.0), (0, 0), GRID.wcs.cd), (100, 100))
     assert grid_region(CHIP.wcs, SHAPE, None, far).empty
     assert grid_region(CHIP.wcs, SHAPE, Region(0, 0, 0, 0), GRID).empty
+
+
+@pytest.mark.parametrize("rot", [0.0, 38.0, 110.0])
+def test_polynomials_back_to_real_chips(shared_data, rot):
+    # The lookup tables' steps, the strongest distortions: all that Hubble's cameras have.
+    files = [
+        *sorted((shared_data / "acs_wfc_distortion").glob("*fl[ct]*.fits*"))[:1],
+        shared_data / "hrc_ngc104" / "j8bt05njq_flt.fits.gz",
+        shared_data / "wfpc2_omegacen" / "u40x010hm_c0m.fits.gz",
+    ]
+    chips = [c for path in files for c in chips_of(path)]
+    assert {c.shape for c in chips} >= {(1024, 1024), (800, 800)}
+    rng = np.random.default_rng(5)
+    for one in chips:
+        grid = output_grid([one], rot=rot)
+        inverse = near_inverse(one.wcs, one.shape, grid.wcs)
+        assert inverse.error < 0.3
+        ny, nx = one.shape
+        x, y = rng.uniform(-0.5, nx - 0.5, 20000), rng.uniform(-0.5, ny - 0.5, 20000)
+        out = np.empty((2, x.size))
+        map_points(one.wcs, homography(one.wcs, grid.wcs), x, y, *out)
+        for _ in range(40):
+            y0, x0 = rng.integers(-200, grid.shape[0]), rng.integers(-200, grid.shape[1])
+            region = Region(y0, y0 + rng.integers(1, 700), x0, x0 + rng.integers(1, 700))
+            box = chip_box(one.wcs, one.shape, grid.wcs, region, inverse=inverse)
+            inside = (abs(out[1] + 0.5 - (region.y0 + region.y1) / 2) < region.shape[0] / 2) & (
+                abs(out[0] + 0.5 - (region.x0 + region.x1) / 2) < region.shape[1] / 2
+            )
+            held = (box.x0 - 0.5 <= x) & (x <= box.x1 - 0.5) & (box.y0 - 0.5 <= y) & (y <= box.y1 - 0.5)
+            assert not (inside & ~held).any()
+            exact = chip_box(one.wcs, one.shape, grid.wcs, region)
+            if inside.any():
+                assert exact.grow(10).intersect(box) == box
+
+
+def test_no_polynomials_where_the_map_is_not_defined():
+    behind = tan_wcs((263.2, 67.7), (0, 0), GRID.wcs.cd)
+    assert near_inverse(CHIP.wcs, SHAPE, behind) is None
 
 
 def test_opposite_side_of_the_sky():

@@ -17,6 +17,7 @@ from drizzlewb.kernels.transform import map_points
 __all__ = ["BATCH", "BLOCK", "blocks", "drizzle_square", "nearest", "touch"]
 
 BLOCK = 32  # rows and columns of the coarse grid by which pixels far from the tile are skipped
+CHUNK = 64  # columns done before the next rows' are: what they touch of the tile stays in the cache
 BATCH = 72  # drops done side by side; no power of two, for the cache
 
 # The square kernel sorts its drops by the size of their windows, up to 3 x 3 output pixels, and one
@@ -56,6 +57,11 @@ def _nodes(wcs, h, x, y):
     return out[:2] / out[2], 1.1 * float(sum(tables))
 
 
+def _ends(first, n, step):
+    """Ends of the pieces of n pixels that the chip's multiples of `step` cut, 0 and n among them."""
+    return np.concatenate([[0], np.arange(step - first % step, n, step), [n]])
+
+
 def blocks(wcs, h, x0, y0, shape, pixfrac, scale, radius, tile):
     """Blocks of rows of a chip box, and the columns outside which no drop can touch the tile.
 
@@ -88,8 +94,8 @@ def blocks(wcs, h, x0, y0, shape, pixfrac, scale, radius, tile):
     """
     ny, nx = shape
     ox0, oy0, tny, tnx = tile
-    row_ends = np.append(np.arange(0, ny, BLOCK), ny)
-    ends = np.append(np.arange(0, nx, BLOCK), nx)
+    row_ends = _ends(y0, ny, BLOCK)
+    ends = _ends(x0, nx, BLOCK)
     nodes, wrong = _nodes(wcs, h, x0 + ends - 0.5, y0 + row_ends - 0.5)
     low = np.minimum(nodes[:, :-1], nodes[:, 1:])
     low = np.minimum(low[..., :-1], low[..., 1:])
@@ -153,16 +159,15 @@ def _add_windows(s, large_cols, at, m, tny, tnx, bit, num, den, ctx):
 
 
 @inner
-def _collect(data, weight, xs, ys, area, first, m, s, filled, at, ox0, oy0, tny, tnx):
-    """Put the drops of a row, from its pixel `first` on, into the scratch until a class of it is full.
+def _collect(data, weight, xs, ys, area, first, end, m, s, filled, at, ox0, oy0, tny, tnx):
+    """Put the drops of pixels [first, end) of a row into the scratch until a class of it is full.
 
     `data` and `weight` are the row; xs, ys those of its corners, in order around the drop. Returns the
     first pixel not seen, the number of drops in the scratch, and whether it is full.
     """
     xs_a, xs_b, xs_c, xs_d = xs
     ys_a, ys_b, ys_c, ys_d = ys
-    n = data.size
-    for k in range(first, n):
+    for k in range(first, end):
         i = np.uint64(k)  # unsigned: spares the test for a negative index
         w = np.float64(weight[i])
         value = data[i] * area
@@ -209,7 +214,7 @@ def _collect(data, weight, xs, ys, area, first, m, s, filled, at, ox0, oy0, tny,
         filled[of_class] = n_before + 1
         if n_before + 1 == ROOM:
             return k + 1, m, True
-    return n, m, False
+    return end, m, False
 
 
 @inner
@@ -239,36 +244,46 @@ def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
 
 @kernel
 def _square(
-    data, weight, column, cx, cy, above, right, step, area, r, i, m, s, filled, at, bit, ox0, oy0, tny, tnx,
-    num, den, ctx,
+    data, weight, column, cx, cy, above, right, step, ends, area, c, r, i, m, s, filled, at, bit,
+    ox0, oy0, tny, tnx, num, den, ctx,
 ):  # fmt: skip
     """Add a block of rows. Pixel i of row r, from `column` of the box on, has its corners in row r and
-    ``r + above`` of cx, cy, at i, and `right` rows and `step` columns on.
+    ``r + above`` of cx, cy, at i, and `right` rows and `step` columns on. All rows of the pixels up to one
+    of `ends` are done before those behind it.
 
-    `s`, `filled`, `at` are the scratch. Begins at pixel i of row r with m drops in the scratch that wait to
-    be added; returns where to begin again with a scratch of how many rows, 0 if all is added.
+    `s`, `filled`, `at` are the scratch. Begins at pixel i of row r, before the end number c, with m drops in
+    the scratch that wait to be added; returns where to begin again with a scratch of how many rows, 0 if all
+    is added.
     """
     ny = data.shape[0]
     n = cx.shape[1] - step
     full = m > 0
-    while r < ny:
-        q = r + above
-        xs = cx[r], cx[r + right, step:], cx[q + right, step:], cx[q]
-        ys = cy[r], cy[r + right, step:], cy[q + right, step:], cy[q]
-        row = data[r, column : column + n]
-        row_weight = weight[r, column : column + n]
-        while i < n or full or (r == ny - 1 and m > 0):
-            if not full:
-                i, m, full = _collect(row, row_weight, xs, ys, area, i, m, s, filled, at, ox0, oy0, tny, tnx)
-            if full or (r == ny - 1 and i == n):
-                lacks = _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx)
-                if lacks > 0:
-                    return r, i, m, lacks
-                m = np.int64(0)
-                full = False
-        i = np.int64(0)
-        r += 1
-    return r, i, m, np.int64(0)
+    while c < ends.size:
+        end = ends[c]
+        last_row = ny - 1 if c == ends.size - 1 else ny
+        while r < ny:
+            q = r + above
+            xs = cx[r], cx[r + right, step:], cx[q + right, step:], cx[q]
+            ys = cy[r], cy[r + right, step:], cy[q + right, step:], cy[q]
+            row = data[r, column : column + n]
+            row_weight = weight[r, column : column + n]
+            while i < end or full or (r == last_row and m > 0):
+                if not full:
+                    i, m, full = _collect(
+                        row, row_weight, xs, ys, area, i, end, m, s, filled, at, ox0, oy0, tny, tnx
+                    )
+                if full or (r == last_row and i == end):
+                    lacks = _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx)
+                    if lacks > 0:
+                        return c, r, i, m, lacks
+                    m = np.int64(0)
+                    full = False
+            r += 1
+            i = ends[c - 1] if c > 0 else np.int64(0)
+        c += 1
+        r = np.int64(0)
+        i = end
+    return c, r, i, m, np.int64(0)
 
 
 def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, num, den, ctx):
@@ -294,8 +309,9 @@ def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, 
             out = lines[:, first : first + count]
             map_rows(wcs, h, y0 + j0, y0 + j0 + count, dy, dx, x0 + a, x0 + b + step, out[0], out[1])
             first += count
-        box = data[j0:j1], weight[j0:j1], a, lines[0], lines[1], above, right, step, scale * scale
-        begin = 0, 0, 0
+        ends = _ends(x0 + a, b - a, CHUNK)[1:]
+        box = data[j0:j1], weight[j0:j1], a, lines[0], lines[1], above, right, step, ends, scale * scale
+        begin = 0, 0, 0, 0
         while True:
             *begin, rows = _square(*box, *begin, scratch, filled, at, bit, *tile, *flat)
             if rows == 0:

@@ -6,7 +6,7 @@ import numpy as np
 
 from drizzlewb.distortion import homography
 from drizzlewb.exposure import Chip, Plane
-from drizzlewb.grid import OutputGrid, Region, chip_box, grid_region
+from drizzlewb.grid import Inverse, OutputGrid, Region, chip_box, grid_region, near_inverse
 
 __all__ = ["Placed", "PreparedChip", "place"]
 
@@ -110,6 +110,8 @@ class Placed:
         Output pixel over the chip's undistorted pixel, both linear (DrizzlePac's ``pix_ratio``).
     bounds : Region
         Output pixels that the whole chip can touch.
+    inverse : Inverse or None
+        From the grid back to the chip, nearly.
     """
 
     prepared: PreparedChip
@@ -117,6 +119,7 @@ class Placed:
     h: np.ndarray
     scale: float
     bounds: Region
+    inverse: Inverse | None = None
 
     def box_under(self, region: Region, margin: float) -> Region:
         """Chip pixels that can reach an output region; an empty region where there are none.
@@ -133,7 +136,8 @@ class Placed:
         b = self.bounds
         if grown.y1 <= b.y0 or grown.y0 >= b.y1 or grown.x1 <= b.x0 or grown.x0 >= b.x1:
             return Region(0, 0, 0, 0)
-        return chip_box(self.prepared.chip.wcs, self.prepared.chip.shape, self.grid.wcs, grown, 2)
+        chip = self.prepared.chip
+        return chip_box(chip.wcs, chip.shape, self.grid.wcs, grown, 2, self.inverse)
 
 
 def place(chips: list[PreparedChip], grid: OutputGrid) -> list[Placed]:
@@ -148,6 +152,7 @@ def place(chips: list[PreparedChip], grid: OutputGrid) -> list[Placed]:
                 homography(chip.wcs, grid.wcs),
                 grid.scale_arcsec / chip.pixel_scale_arcsec,
                 grid_region(chip.wcs, chip.shape, None, grid).grow(2),
+                near_inverse(chip.wcs, chip.shape, grid.wcs),
             )
         )
     return placed
