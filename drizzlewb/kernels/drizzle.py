@@ -6,8 +6,8 @@ and is in `drizzlewb.kernels.overlap`; the other kernels are in `drizzlewb.kerne
 
 Two sums are kept per output pixel, ``num = sum(dow * s^2 * d)`` and ``den = sum(dow)``, where the peer
 keeps a running mean in float32; `finish` divides. Every contribution is a function of its input
-pixel alone, and contributions come in the order (row, column) of the chip, so that any tile and any
-chip box that holds all contributors give the same bits.
+pixel alone, and contributions come in an order that the chip alone decides (see `order`), so that any
+tile and any chip box that holds all contributors give the same bits.
 """
 
 from functools import cache
@@ -16,7 +16,7 @@ import numpy as np
 
 from drizzlewb.errors import DataError, ParameterError
 from drizzlewb.kernels.jit import kernel
-from drizzlewb.kernels.overlap import drizzle_square
+from drizzlewb.kernels.overlap import drizzle_square, sequence
 from drizzlewb.kernels.separable import (
     FWHM,
     GAUSSIAN,
@@ -29,7 +29,7 @@ from drizzlewb.kernels.separable import (
     drizzle_separable,
 )
 
-__all__ = ["KERNELS", "drizzle_box", "finish", "reach"]
+__all__ = ["KERNELS", "drizzle_box", "finish", "order", "reach"]
 
 KERNELS = {
     "square": SQUARE,
@@ -73,6 +73,25 @@ def reach(kernel_id, pixfrac, scale):
     if kernel_id == LANCZOS3:
         return 3.0 / scale
     return 0.0
+
+
+def order(kernel_id, x, y):
+    """Indices that put chip pixels into the order in which `drizzle_box` adds them.
+
+    Parameters
+    ----------
+    kernel_id : int
+        One of `KERNELS`.
+    x, y : (n,) int
+        Zero-based chip pixels.
+
+    Returns
+    -------
+    (n,) int
+        By rows, and for ``square`` by blocks of 32 rows x 64 columns, counted from the chip's first pixel,
+        and by rows in them.
+    """
+    return sequence(x, y) if kernel_id == SQUARE else np.lexsort((x, y))
 
 
 @cache

@@ -11,10 +11,10 @@ import numpy as np
 from drizzlewb.kernels.jit import inner, kernel
 from drizzlewb.kernels.lanes import TINY
 from drizzlewb.kernels.polygon import AREA, CORNER_X, CORNER_Y, ROOM, VALUE, WEIGHT, WINDOW, windows
-from drizzlewb.kernels.rows import map_rows
+from drizzlewb.kernels.rows import map_lines, map_rows
 from drizzlewb.kernels.transform import map_points
 
-__all__ = ["BATCH", "BLOCK", "blocks", "drizzle_square", "nearest", "touch"]
+__all__ = ["BATCH", "BLOCK", "blocks", "drizzle_square", "nearest", "sequence", "touch"]
 
 BLOCK = 32  # rows and columns of the coarse grid by which pixels far from the tile are skipped
 CHUNK = 64  # columns done before the next rows' are: what they touch of the tile stays in the cache
@@ -134,13 +134,14 @@ def _add_windows(s, large_cols, at, m, tny, tnx, bit, num, den, ctx):
     for k in range(m):
         j0 = at[0, k]
         i0 = at[1, k]
-        rows = at[2, k]
-        cols = at[3, k]
-        n = np.uint64(at[4, k])
-        block = np.uint64(at[5, k])
+        of_class = at[2, k]
+        n = np.uint64(at[3, k])
+        block = np.uint64(of_class * _ROWS)
         value = s[block + np.uint64(VALUE), n]
         q = block + np.uint64(WINDOW)
-        if rows <= _SIDE and cols <= _SIDE and i0 >= 0 and j0 >= 0 and i0 + cols <= tnx and j0 + rows <= tny:
+        rows = of_class // _SIDE + 1
+        cols = of_class % _SIDE + 1
+        if of_class < _LARGE and i0 >= 0 and j0 >= 0 and i0 + cols <= tnx and j0 + rows <= tny:
             p = j0 * tnx + i0
             for _ in range(rows):
                 touch(num, den, ctx, p, s[q, n], value, bit)
@@ -151,7 +152,11 @@ def _add_windows(s, large_cols, at, m, tny, tnx, bit, num, den, ctx):
                 p += tnx
                 q += np.uint64(cols)
         else:
-            pitch = cols if rows <= _SIDE and cols <= _SIDE else large_cols
+            pitch = cols
+            if of_class == _LARGE:
+                rows = at[4, k]
+                cols = at[5, k]
+                pitch = large_cols
             for r in range(max(0, -j0), min(rows, tny - j0)):
                 for c in range(max(0, -i0), min(cols, tnx - i0)):
                     dow = s[q + np.uint64(r * pitch + c), n]
@@ -159,62 +164,111 @@ def _add_windows(s, large_cols, at, m, tny, tnx, bit, num, den, ctx):
 
 
 @inner
-def _collect(data, weight, xs, ys, area, first, end, m, s, filled, at, ox0, oy0, tny, tnx):
-    """Put the drops of pixels [first, end) of a row into the scratch until a class of it is full.
+def _classify(data, weight, low_x, low_y, high_x, high_y, stride, area, first, end, ox0, oy0, tny, tnx, found):
+    """Windows of the drops of pixels [first, end) of a row: rows of `found`, from its first column on, get
+    the first output pixel in x and y, the class (-1 without a drop that touches the tile) and the signed area.
 
-    `data` and `weight` are the row; xs, ys those of its corners, in order around the drop. Returns the
-    first pixel not seen, the number of drops in the scratch, and whether it is full.
+    `data` and `weight` are the row; the lower corners of pixel i lie at ``i * stride`` of low_x, low_y and
+    behind, the upper ones there in high_x, high_y. No branches, so that it becomes vector instructions.
     """
-    xs_a, xs_b, xs_c, xs_d = xs
-    ys_a, ys_b, ys_c, ys_d = ys
-    for k in range(first, end):
-        i = np.uint64(k)  # unsigned: spares the test for a negative index
-        w = np.float64(weight[i])
-        value = data[i] * area
-        if not ((w > 0.0) & (w < np.inf) & (abs(value) < np.inf)):
+    # Two loops of one text: the compiler knows the stride in each.
+    if stride == 1:
+        for i in range(first, end):
+            _classify_one(
+                data, weight, low_x, low_y, high_x, high_y, i, i, area, first, ox0, oy0, tny, tnx, found
+            )
+    else:
+        for i in range(first, end):
+            _classify_one(
+                data, weight, low_x, low_y, high_x, high_y, i, 2 * i, area, first, ox0, oy0, tny, tnx, found
+            )
+
+
+@inner
+def _classify_one(
+    data, weight, low_x, low_y, high_x, high_y, pixel, corner, area, first, ox0, oy0, tny, tnx, found
+):
+    i = np.uint64(pixel)  # unsigned: spares the test for a negative index
+    a = np.uint64(corner)
+    b = a + np.uint64(1)
+    k = i - np.uint64(first)
+    w = weight[i]
+    value = data[i]
+    xa, xb, xc, xd = low_x[a], low_x[b], high_x[b], high_x[a]
+    ya, yb, yc, yd = low_y[a], low_y[b], high_y[b], high_y[a]
+    signed_area = 0.5 * ((xc - xa) * (yd - yb) - (xd - xb) * (yc - ya))
+    x_lo = np.floor(min(min(xa, xb), min(xc, xd)) + 0.5)
+    x_hi = np.floor(max(max(xa, xb), max(xc, xd)) + 0.5)
+    y_lo = np.floor(min(min(ya, yb), min(yc, yd)) + 0.5)
+    y_hi = np.floor(max(max(ya, yb), max(yc, yd)) + 0.5)
+    rows = y_hi - y_lo
+    cols = x_hi - x_lo
+    of_class = rows * _SIDE + cols
+    of_class = of_class if (rows < _SIDE) & (cols < _SIDE) else np.float64(_LARGE)
+    # Comparisons are false, too, where the map is not defined.
+    sound = (w > 0.0) & (w < np.inf) & (abs(value) < np.inf)
+    sound &= (abs(signed_area) > 0.0) & (abs(signed_area) < 1e15)
+    sound &= (x_hi >= ox0) & (x_lo < ox0 + tnx) & (y_hi >= oy0) & (y_lo < oy0 + tny)
+    found[0, k] = x_lo
+    found[1, k] = y_lo
+    found[2, k] = of_class if sound else -1.0
+    found[3, k] = signed_area
+
+
+@inner
+def _collect(
+    data, weight, low_x, low_y, high_x, high_y, stride, area, found, first, i, end, m, s, filled, at, ox0, oy0
+):
+    """Put the drops of pixels [i, end) of a row into the scratch until a class of it is full.
+
+    `found` is what `_classify` gave for pixels [first, end). Returns the first pixel not seen, the number of
+    drops in the scratch, and whether it is full.
+    """
+    for k in range(i, end):
+        n = np.uint64(k - first)
+        if found[2, n] < 0.0:
             continue
-        xa, xb, xc, xd = xs_a[i], xs_b[i], xs_c[i], xs_d[i]
-        ya, yb, yc, yd = ys_a[i], ys_b[i], ys_c[i], ys_d[i]
-        signed_area = 0.5 * ((xc - xa) * (yd - yb) - (xd - xb) * (yc - ya))
-        if not ((abs(signed_area) > 0.0) & (abs(signed_area) < 1e15)):
-            continue  # also where the map is not defined
-        x_lo = np.floor(min(min(xa, xb), min(xc, xd)) + 0.5)
-        x_hi = np.floor(max(max(xa, xb), max(xc, xd)) + 0.5)
-        y_lo = np.floor(min(min(ya, yb), min(yc, yd)) + 0.5)
-        y_hi = np.floor(max(max(ya, yb), max(yc, yd)) + 0.5)
-        if (x_hi < ox0) | (x_lo >= ox0 + tnx) | (y_hi < oy0) | (y_lo >= oy0 + tny):
-            continue
-        rows = np.int64(y_hi - y_lo) + 1
-        cols = np.int64(x_hi - x_lo) + 1
-        of_class = (rows - 1) * _SIDE + cols - 1 if rows <= _SIDE and cols <= _SIDE else _LARGE
+        pixel = np.uint64(k)
+        a = np.uint64(k * stride)
+        b = a + np.uint64(1)
+        of_class = np.int64(found[2, n])
         n_before = filled[of_class]
         column = np.uint64(n_before)
-        block = of_class * _ROWS
+        q = np.uint64(of_class * _ROWS)
+        x_lo = found[0, n]
+        y_lo = found[1, n]
         x_edge = x_lo - 0.5
         y_edge = y_lo - 0.5
-        q = np.uint64(block)
-        s[q + np.uint64(CORNER_X), column] = xa - x_edge
-        s[q + np.uint64(CORNER_X + 1), column] = xb - x_edge
-        s[q + np.uint64(CORNER_X + 2), column] = xc - x_edge
-        s[q + np.uint64(CORNER_X + 3), column] = xd - x_edge
-        s[q + np.uint64(CORNER_Y), column] = ya - y_edge
-        s[q + np.uint64(CORNER_Y + 1), column] = yb - y_edge
-        s[q + np.uint64(CORNER_Y + 2), column] = yc - y_edge
-        s[q + np.uint64(CORNER_Y + 3), column] = yd - y_edge
-        s[q + np.uint64(AREA), column] = signed_area
-        s[q + np.uint64(WEIGHT), column] = w
-        s[q + np.uint64(VALUE), column] = value
+        s[q + np.uint64(CORNER_X), column] = low_x[a] - x_edge
+        s[q + np.uint64(CORNER_X + 1), column] = low_x[b] - x_edge
+        s[q + np.uint64(CORNER_X + 2), column] = high_x[b] - x_edge
+        s[q + np.uint64(CORNER_X + 3), column] = high_x[a] - x_edge
+        s[q + np.uint64(CORNER_Y), column] = low_y[a] - y_edge
+        s[q + np.uint64(CORNER_Y + 1), column] = low_y[b] - y_edge
+        s[q + np.uint64(CORNER_Y + 2), column] = high_y[b] - y_edge
+        s[q + np.uint64(CORNER_Y + 3), column] = high_y[a] - y_edge
+        s[q + np.uint64(AREA), column] = found[3, n]
+        s[q + np.uint64(WEIGHT), column] = weight[pixel]
+        s[q + np.uint64(VALUE), column] = data[pixel] * area
         at[0, m] = np.int64(y_lo) - oy0
         at[1, m] = np.int64(x_lo) - ox0
-        at[2, m] = rows
-        at[3, m] = cols
-        at[4, m] = n_before
-        at[5, m] = block
+        at[2, m] = of_class
+        at[3, m] = n_before
+        if of_class == _LARGE:
+            at[4, m] = _extent(low_y[a], low_y[b], high_y[b], high_y[a])
+            at[5, m] = _extent(low_x[a], low_x[b], high_x[b], high_x[a])
         m += 1
         filled[of_class] = n_before + 1
         if n_before + 1 == ROOM:
             return k + 1, m, True
     return end, m, False
+
+
+@inner
+def _extent(a, b, c, d):
+    """Output pixels along one axis that hold all four corners."""
+    low = np.floor(min(min(a, b), min(c, d)) + 0.5)
+    return np.int64(np.floor(max(max(a, b), max(c, d)) + 0.5) - low) + 1
 
 
 @inner
@@ -224,10 +278,10 @@ def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
     large_cols = np.int64(1)
     if filled[_LARGE] > 0:
         for k in range(m):
-            if at[2, k] > _SIDE or at[3, k] > _SIDE:
+            if at[2, k] == _LARGE:
                 # one more, lest the largest among them is computed in another way than the others
-                large_rows = max(large_rows, at[2, k] + 1)
-                large_cols = max(large_cols, at[3, k] + 1)
+                large_rows = max(large_rows, at[4, k] + 1)
+                large_cols = max(large_cols, at[5, k] + 1)
         rows = _LARGE * _ROWS + WINDOW + large_rows * large_cols
         if rows > s.shape[0]:
             return rows
@@ -244,34 +298,37 @@ def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
 
 @kernel
 def _square(
-    data, weight, column, cx, cy, above, right, step, ends, area, c, r, i, m, s, filled, at, bit,
+    data, weight, column, cx, cy, above, stride, ends, area, c, r, i, m, s, filled, at, found, bit,
     ox0, oy0, tny, tnx, num, den, ctx,
 ):  # fmt: skip
     """Add a block of rows. Pixel i of row r, from `column` of the box on, has its corners in row r and
-    ``r + above`` of cx, cy, at i, and `right` rows and `step` columns on. All rows of the pixels up to one
-    of `ends` are done before those behind it.
+    ``r + above`` of cx, cy, at ``i * stride`` and behind. All rows of the pixels up to one of `ends` are
+    done before those behind it.
 
-    `s`, `filled`, `at` are the scratch. Begins at pixel i of row r, before the end number c, with m drops in
-    the scratch that wait to be added; returns where to begin again with a scratch of how many rows, 0 if all
-    is added.
+    `s`, `filled`, `at`, `found` are the scratch. Begins at pixel i of row r, before the end number c, with m
+    drops in the scratch that wait to be added; returns where to begin again with a scratch of how many rows,
+    0 if all is added.
     """
     ny = data.shape[0]
-    n = cx.shape[1] - step
+    n = ends[-1]
     full = m > 0
     while c < ends.size:
+        first = ends[c - 1] if c > 0 else np.int64(0)
         end = ends[c]
         last_row = ny - 1 if c == ends.size - 1 else ny
         while r < ny:
-            q = r + above
-            xs = cx[r], cx[r + right, step:], cx[q + right, step:], cx[q]
-            ys = cy[r], cy[r + right, step:], cy[q + right, step:], cy[q]
+            low_x, low_y, high_x, high_y = cx[r], cy[r], cx[r + above], cy[r + above]
             row = data[r, column : column + n]
             row_weight = weight[r, column : column + n]
+            _classify(
+                row, row_weight, low_x, low_y, high_x, high_y, stride, area, first, end, ox0, oy0, tny, tnx, found
+            )
             while i < end or full or (r == last_row and m > 0):
                 if not full:
                     i, m, full = _collect(
-                        row, row_weight, xs, ys, area, i, end, m, s, filled, at, ox0, oy0, tny, tnx
-                    )
+                        row, row_weight, low_x, low_y, high_x, high_y, stride, area, found, first, i, end, m,
+                        s, filled, at, ox0, oy0,
+                    )  # fmt: skip
                 if full or (r == last_row and i == end):
                     lacks = _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx)
                     if lacks > 0:
@@ -279,41 +336,62 @@ def _square(
                     m = np.int64(0)
                     full = False
             r += 1
-            i = ends[c - 1] if c > 0 else np.int64(0)
+            i = first
         c += 1
         r = np.int64(0)
         i = end
     return c, r, i, m, np.int64(0)
 
 
+def _corners(wcs, h, j0, j1, i0, i1, pixfrac):
+    """Output x and y of the corners of the drops of a box of chip pixels, each (lines, points).
+
+    Returns them with the lines between a pixel's lower and upper corners, and the points between its corners
+    and its neighbour's; the right ones follow the left ones.
+    """
+    half = 0.5 * pixfrac
+    if pixfrac == 1.0:
+        # neighbours share corners: one line of them below each row, and one above the last
+        out = np.empty((2, j1 - j0 + 1, i1 - i0 + 1))
+        map_rows(wcs, h, j0, j1 + 1, -0.5, -0.5, i0, i1 + 1, *out)
+        return *out, 1, 1
+    height, n = j1 - j0, i1 - i0
+    out = np.empty((2, 2 * height, 2 * n))
+    sides = np.arange(i0, i1) + np.array([[-half], [half]])
+    for k, dy in enumerate((-half, half)):
+        lines = out[:, k * height : (k + 1) * height]
+        if pixfrac < 1.0:
+            map_lines(wcs, h, j0, j1, dy, sides.T.ravel(), *lines)
+            continue
+        for side in range(2):  # a drop reaches beyond its neighbour's corner: not in ascending order
+            apart = np.empty((2, height, n))
+            map_lines(wcs, h, j0, j1, dy, sides[side], *apart)
+            lines[:, :, side::2] = apart
+    return *out, height, 2
+
+
+def sequence(x, y):
+    """Indices that put chip pixels into the order in which `drizzle_square` adds their drops."""
+    return np.lexsort((x, y, x // CHUNK, y // BLOCK))
+
+
 def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, num, den, ctx):
     """`drizzlewb.kernels.drizzle.drizzle_box` for the square kernel."""
-    half = 0.5 * pixfrac
     tile = (ox0, oy0, *num.shape)
     flat = num.reshape(-1), den.reshape(-1), ctx.reshape(-1)
     scratch = np.zeros((_LARGE * _ROWS + WINDOW + 25, ROOM))
-    filled = np.zeros(_LARGE + 1, np.int64)
-    at = np.empty((6, (_LARGE + 1) * ROOM), np.int64)
+    room = (
+        np.zeros(_LARGE + 1, np.int64),
+        np.empty((6, (_LARGE + 1) * ROOM), np.int64),
+        np.empty((4, CHUNK)),
+    )
     for j0, j1, a, b in blocks(wcs, h, x0, y0, data.shape, pixfrac, scale, 2.0, tile):
-        height = j1 - j0
-        if pixfrac == 1.0:
-            # neighbours share corners: one line of them below each row, and one above the last
-            sides = [(height + 1, -0.5, -0.5)]
-            above, right, step = 1, 0, 1
-        else:
-            sides = [(height, dy, dx) for dx in (-half, half) for dy in (-half, half)]
-            above, right, step = height, 2 * height, 0
-        lines = np.empty((2, sum(side[0] for side in sides), b - a + step))
-        first = 0
-        for count, dy, dx in sides:
-            out = lines[:, first : first + count]
-            map_rows(wcs, h, y0 + j0, y0 + j0 + count, dy, dx, x0 + a, x0 + b + step, out[0], out[1])
-            first += count
+        cx, cy, above, stride = _corners(wcs, h, y0 + j0, y0 + j1, x0 + a, x0 + b, pixfrac)
         ends = _ends(x0 + a, b - a, CHUNK)[1:]
-        box = data[j0:j1], weight[j0:j1], a, lines[0], lines[1], above, right, step, ends, scale * scale
+        box = data[j0:j1], weight[j0:j1], a, cx, cy, above, stride, ends, scale * scale
         begin = 0, 0, 0, 0
         while True:
-            *begin, rows = _square(*box, *begin, scratch, filled, at, bit, *tile, *flat)
+            *begin, rows = _square(*box, *begin, scratch, *room, bit, *tile, *flat)
             if rows == 0:
                 break
             scratch = np.concatenate([scratch, np.zeros((rows - len(scratch), ROOM))])

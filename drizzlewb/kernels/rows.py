@@ -14,7 +14,7 @@ from drizzlewb.kernels.jit import inner, kernel
 from drizzlewb.kernels.lanes import multiply_add
 from drizzlewb.kernels.transform import QUINTIC, arrays_of, focal, quintic_weight
 
-__all__ = ["map_row", "map_rows"]
+__all__ = ["map_lines", "map_row", "map_rows"]
 
 _SPARSE = 0.125  # tables with nodes closer than every 8 px (D2IM of the first kind) go point by point
 _STRIDE = 16  # runs are evaluated in whole strides of vector registers, but for the last one of a row
@@ -47,12 +47,13 @@ def _cell_end(offset, step, n, c):
 
 
 @inner
-def _run_end(xs, k, p, q, limit):
-    # First index after k at which x + (p + q x) reaches the limit; it grows by about one a pixel.
+def _run_end(xs, k, p, q, limit, density):
+    # First index after k at which x + (p + q x) reaches the limit; it grows by about one a pixel, and there
+    # are `density` points in a pixel.
     n = xs.size
     if not xs[n - 1] + (p + q * xs[n - 1]) >= limit:
         return n
-    e = min(max(k + int(limit - (xs[k] + (p + q * xs[k]))), k + 1), n)
+    e = min(max(k + int(density * (limit - (xs[k] + (p + q * xs[k])))), k + 1), n)
     while e > k + 1 and xs[e - 1] + (p + q * xs[e - 1]) >= limit:
         e -= 1
     while e < n and xs[e] + (p + q * xs[e]) < limit:
@@ -221,13 +222,11 @@ def _sample_cell(grid, axes, y, x, c):
 
 
 @kernel
-def _sampled_rows(crpix, grid_x, grid_y, grid_axes, h, j0, yoff, xoff, i0, n, out_x, out_y):
+def _sampled_rows(crpix, grid_x, grid_y, grid_axes, h, j0, yoff, xs, density, out_x, out_y):
     # A projection that is not TAN.
     cells = np.empty((2, 6))
-    xs = np.empty(n)
+    n = xs.size
     zs = np.empty(n)
-    for k in range(n):
-        xs[k] = float(i0 + k) + xoff
     for row in range(out_x.shape[0]):
         y = float(j0 + row) + yoff
         k = np.int64(0)
@@ -237,7 +236,7 @@ def _sampled_rows(crpix, grid_x, grid_y, grid_axes, h, j0, yoff, xoff, i0, n, ou
             cells[0, 0] += ref - crpix[0]
             cells[0, 1] += 1.0
             cells[1, 0] += y - crpix[1]
-            e = _run_end(xs, k, 0.0, 0.0, limit)
+            e = _run_end(xs, k, 0.0, 0.0, limit, density)
             for m in range(k, e):
                 zs[m] = xs[m] - ref
             _project(h, cells[0], cells[1], zs, k, e, out_x[row], out_y[row])
@@ -246,14 +245,13 @@ def _sampled_rows(crpix, grid_x, grid_y, grid_axes, h, j0, yoff, xoff, i0, n, ou
 
 @kernel
 def _straight_rows(
-    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, j0, yoff, xoff, i0, xs, zs, taylor,
+    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, j0, yoff, xs, density, zs, taylor,
     out_x, out_y,
 ):  # fmt: skip
-    # xs, zs (n,) and taylor (3, 7, 7), zeros, are scratch.
+    # zs (n,) and taylor (3, 7, 7), zeros, are scratch.
     ref = sip_ref[0]
     n = xs.size
     for k in range(n):
-        xs[k] = float(i0 + k) + xoff
         zs[k] = xs[k] - ref
     lines = taylor[2]
     by_shift, smooth, quintics, steps = lines[0:2], lines[2:4], lines[4:6], lines[6]
@@ -274,7 +272,7 @@ def _straight_rows(
             # A cell of D2IM ...
             s_p, s_q, s_end = _shift(d2im_x, axes[2], steps[2], y, xs[k])
             d_p, d_q, d_end = _shift(d2im_y, axes[3], steps[3], y, xs[k])
-            last = _run_end(xs, k, 0.0, 0.0, min(s_end, d_end))
+            last = _run_end(xs, k, 0.0, 0.0, min(s_end, d_end), density)
             for g in range(2):
                 _compose(
                     taylor[g], s_p + s_q * ref, s_q, d_p + d_q * ref, d_q, by_shift[0], by_shift[1], smooth[g]
@@ -291,7 +289,7 @@ def _straight_rows(
                             table, axes[g], steps[g], xs[k], s_p, s_q, y, d_p, d_q, ref, quintics[g]
                         )
                         limit = min(limit, end)
-                e = min(last, _run_end(xs, k, s_p, s_q, limit))
+                e = min(last, _run_end(xs, k, s_p, s_q, limit, density))
                 if npol_x.size > 0:
                     e = _same_row_end(axes[0], npol_x.shape[0], y, d_p, d_q, xs, k, e)
                 if npol_y.size > 0:
@@ -304,13 +302,13 @@ def _straight_rows(
 
 @kernel
 def _pixel_rows(
-    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, j0, yoff, xoff, i0, n, out_x, out_y
+    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, j0, yoff, xs, out_x, out_y
 ):
     # Where the chain along a row is no polynomial, or one of many short pieces.
     for row in range(out_x.shape[0]):
         y = float(j0 + row) + yoff
-        for k in range(n):
-            x = float(i0 + k) + xoff
+        for k in range(xs.size):
+            x = xs[k]
             u, v = focal(x, y, crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes)
             t = multiply_add(h[2, 0], u, multiply_add(h[2, 1], v, h[2, 2]))
             r = 1.0 / t if t > 0.0 else np.nan
@@ -347,21 +345,33 @@ def map_rows(wcs, h, j0, j1, yoff, xoff, i0, i1, out_x, out_y):
     -----
     The bits of each pixel are independent of the ranges.
     """
-    n = i1 - i0
+    map_lines(wcs, h, j0, j1, yoff, np.arange(i0, i1) + float(xoff), out_x, out_y)
+
+
+def map_lines(wcs, h, j0, j1, yoff, x, out_x, out_y):
+    """Output pixels of points along rows of a chip: `map_rows` for any points.
+
+    Parameters
+    ----------
+    wcs, h, j0, j1, yoff, out_x, out_y
+        As there, but written at ``[j - j0, k]`` for the point k.
+    x : (n,) float64
+        Chip pixels, ascending, about evenly or in even groups.
+    """
     height = j1 - j0
-    if n <= 0 or height <= 0:
+    if x.size == 0 or height <= 0:
         return
     yoff = float(yoff)
-    xoff = float(xoff)
+    density = (x.size - 1) / (x[-1] - x[0]) if x.size > 1 else 1.0
     out = out_x[:height], out_y[:height]
     if wcs.grid_x.size > 0:
         samples = wcs.crpix, wcs.grid_x, wcs.grid_y, wcs.grid_axes
-        _sampled_rows(*samples, h, j0, yoff, xoff, i0, n, *out)
+        _sampled_rows(*samples, h, j0, yoff, x, density, *out)
     elif _straight(wcs):
-        scratch = np.empty(n), np.empty(n), np.zeros((3, 7, 7))
-        _straight_rows(*arrays_of(wcs), h, j0, yoff, xoff, i0, *scratch, *out)
+        scratch = np.empty(x.size), np.zeros((3, 7, 7))
+        _straight_rows(*arrays_of(wcs), h, j0, yoff, x, density, *scratch, *out)
     else:
-        _pixel_rows(*arrays_of(wcs), h, j0, yoff, xoff, i0, n, *out)
+        _pixel_rows(*arrays_of(wcs), h, j0, yoff, x, *out)
 
 
 def map_row(wcs, h, y, xoff, i0, i1, out_x, out_y):

@@ -14,7 +14,7 @@ from astropy.table import Table
 from drizzlewb.exposure import DRAWN_FLAG, Chip
 from drizzlewb.exposure.drawn import covered
 from drizzlewb.grid import OutputGrid, Region
-from drizzlewb.kernels.drizzle import KERNELS, drizzle_box, reach
+from drizzlewb.kernels.drizzle import KERNELS, drizzle_box, order, reach
 from drizzlewb.kernels.transform import map_points
 from drizzlewb.parameters import ReduceParameters
 from drizzlewb.quality import ALL_BITS, flag_names, good_bit_mask
@@ -140,7 +140,7 @@ class Contributions:
 
 @dataclass(frozen=True)
 class _Touching:
-    """Input pixels of one chip whose drops reach the output pixel, in the order of the chip."""
+    """Input pixels of one chip whose drops reach the output pixel, in the order of their drops."""
 
     x: np.ndarray
     y: np.ndarray
@@ -236,8 +236,9 @@ def _reaching(
         overlap = np.array([_drop(placed, i[k], j[k], 1.0, 0.0, x, y, parameters)[0] for k in near])
         touches = overlap != 0 if near.size else np.zeros(0, bool)
         if touches.any():
-            at = near[touches]
-            yield placed, _Touching(i[at], j[at], overlap[touches])
+            at, overlap = near[touches], overlap[touches]
+            turn = order(kernel_id, i[at], j[at])
+            yield placed, _Touching(i[at][turn], j[at][turn], overlap[turn])
 
 
 def _drop(
