@@ -82,7 +82,8 @@ def near_inverse(chip_wcs: PackedWCS, chip_shape: tuple[int, int], grid_wcs: Pac
     low, high = plane.min(axis=1, keepdims=True), plane.max(axis=1, keepdims=True)
     centre, half = (low + high) / 2.0, (high - low) / 2.0
     terms = polynomial.polyvander2d(*((plane - centre) / half), (_DEGREE, _DEGREE))
-    fitted = np.linalg.lstsq(terms, chip.T, rcond=None)[0].reshape(_DEGREE + 1, _DEGREE + 1, 2)
+    # Normal equations: a hundred times faster than a singular value decomposition, and exact enough.
+    fitted = np.linalg.solve(terms.T @ terms, terms.T @ chip.T).reshape(_DEGREE + 1, _DEGREE + 1, 2)
     between = (steps[1:] + steps[:-1]) / 2.0
     chip, plane = _lattice(chip_wcs, h, between * nx, between * ny)
     error = 2.0 * float(abs(polynomial.polyval2d(*((plane - centre) / half), fitted) - chip).max())

@@ -357,16 +357,16 @@ def _corners(wcs, h, j0, j1, i0, i1, pixfrac):
         return *out, 1, 1
     height, n = j1 - j0, i1 - i0
     out = np.empty((2, 2 * height, 2 * n))
-    sides = np.arange(i0, i1) + np.array([[-half], [half]])
-    for k, dy in enumerate((-half, half)):
-        lines = out[:, k * height : (k + 1) * height]
-        if pixfrac < 1.0:
-            map_lines(wcs, h, j0, j1, dy, sides.T.ravel(), *lines)
-            continue
+    shifts = np.array([[-half], [half]])
+    y = (np.arange(j0, j1) + shifts).ravel()
+    x = np.arange(i0, i1) + shifts
+    if pixfrac < 1.0:
+        map_lines(wcs, h, y, x.T.ravel(), *out)
+    else:
         for side in range(2):  # a drop reaches beyond its neighbour's corner: not in ascending order
-            apart = np.empty((2, height, n))
-            map_lines(wcs, h, j0, j1, dy, sides[side], *apart)
-            lines[:, :, side::2] = apart
+            apart = np.empty((2, 2 * height, n))
+            map_lines(wcs, h, y, x[side], *apart)
+            out[:, :, side::2] = apart
     return *out, height, 2
 
 

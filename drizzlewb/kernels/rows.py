@@ -222,13 +222,13 @@ def _sample_cell(grid, axes, y, x, c):
 
 
 @kernel
-def _sampled_rows(crpix, grid_x, grid_y, grid_axes, h, j0, yoff, xs, density, out_x, out_y):
+def _sampled_rows(crpix, grid_x, grid_y, grid_axes, h, ys, xs, density, out_x, out_y):
     # A projection that is not TAN.
     cells = np.empty((2, 6))
     n = xs.size
     zs = np.empty(n)
-    for row in range(out_x.shape[0]):
-        y = float(j0 + row) + yoff
+    for row in range(ys.size):
+        y = ys[row]
         k = np.int64(0)
         while k < n:
             ref, limit = _sample_cell(grid_x, grid_axes, y, xs[k], cells[0])
@@ -245,8 +245,7 @@ def _sampled_rows(crpix, grid_x, grid_y, grid_axes, h, j0, yoff, xs, density, ou
 
 @kernel
 def _straight_rows(
-    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, j0, yoff, xs, density, zs, taylor,
-    out_x, out_y,
+    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, ys, xs, density, zs, taylor, out_x, out_y,
 ):  # fmt: skip
     # zs (n,) and taylor (3, 7, 7), zeros, are scratch.
     ref = sip_ref[0]
@@ -257,8 +256,8 @@ def _straight_rows(
     by_shift, smooth, quintics, steps = lines[0:2], lines[2:4], lines[4:6], lines[6]
     for m in range(4):
         steps[m] = 1.0 / axes[m, 0]  # of no table: never used
-    for row in range(out_x.shape[0]):
-        y = float(j0 + row) + yoff
+    for row in range(ys.size):
+        y = ys[row]
         for g in range(2):
             _collapse(sip_b if g == 1 else sip_a, y - sip_ref[1], taylor[g])
         taylor[0, 0, 1] += ref - crpix[0]
@@ -302,11 +301,11 @@ def _straight_rows(
 
 @kernel
 def _pixel_rows(
-    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, j0, yoff, xs, out_x, out_y
+    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, ys, xs, out_x, out_y
 ):
     # Where the chain along a row is no polynomial, or one of many short pieces.
-    for row in range(out_x.shape[0]):
-        y = float(j0 + row) + yoff
+    for row in range(ys.size):
+        y = ys[row]
         for k in range(xs.size):
             x = xs[k]
             u, v = focal(x, y, crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes)
@@ -345,33 +344,33 @@ def map_rows(wcs, h, j0, j1, yoff, xoff, i0, i1, out_x, out_y):
     -----
     The bits of each pixel are independent of the ranges.
     """
-    map_lines(wcs, h, j0, j1, yoff, np.arange(i0, i1) + float(xoff), out_x, out_y)
+    map_lines(wcs, h, np.arange(j0, j1) + float(yoff), np.arange(i0, i1) + float(xoff), out_x, out_y)
 
 
-def map_lines(wcs, h, j0, j1, yoff, x, out_x, out_y):
-    """Output pixels of points along rows of a chip: `map_rows` for any points.
+def map_lines(wcs, h, y, x, out_x, out_y):
+    """Output pixels of a lattice of points of a chip: `map_rows` for any points.
 
     Parameters
     ----------
-    wcs, h, j0, j1, yoff, out_x, out_y
-        As there, but written at ``[j - j0, k]`` for the point k.
+    wcs, h
+        As there.
+    y : (m,) float64
+        Chip pixels, in any order.
     x : (n,) float64
         Chip pixels, ascending, about evenly or in even groups.
+    out_x, out_y : (>= m, >= n) float64, C-contiguous
+        As there, written at ``[k, i]`` for the point ``x[i], y[k]``.
     """
-    height = j1 - j0
-    if x.size == 0 or height <= 0:
+    if x.size == 0 or y.size == 0:
         return
-    yoff = float(yoff)
     density = (x.size - 1) / (x[-1] - x[0]) if x.size > 1 else 1.0
-    out = out_x[:height], out_y[:height]
     if wcs.grid_x.size > 0:
-        samples = wcs.crpix, wcs.grid_x, wcs.grid_y, wcs.grid_axes
-        _sampled_rows(*samples, h, j0, yoff, x, density, *out)
+        _sampled_rows(wcs.crpix, wcs.grid_x, wcs.grid_y, wcs.grid_axes, h, y, x, density, out_x, out_y)
     elif _straight(wcs):
         scratch = np.empty(x.size), np.zeros((3, 7, 7))
-        _straight_rows(*arrays_of(wcs), h, j0, yoff, x, density, *scratch, *out)
+        _straight_rows(*arrays_of(wcs), h, y, x, density, *scratch, out_x, out_y)
     else:
-        _pixel_rows(*arrays_of(wcs), h, j0, yoff, x, *out)
+        _pixel_rows(*arrays_of(wcs), h, y, x, out_x, out_y)
 
 
 def map_row(wcs, h, y, xoff, i0, i1, out_x, out_y):

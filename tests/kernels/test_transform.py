@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from made_wcs import focal_twin, made_wcs, project_twin
 
 from drizzlewb.distortion import homography, linear, pack
-from drizzlewb.kernels.rows import map_row
+from drizzlewb.kernels.rows import map_lines, map_row
 from drizzlewb.kernels.transform import inverse_points, invert_homography, map_point, map_points
 
 SHAPE = (300, 400)
@@ -98,6 +98,20 @@ def test_bits_do_not_depend_on_the_run(chip):
         for i0, i1 in [(-50, -49), (0, 400), (14, 17), (15, 16), (16, 33), (31, 33), (100, 447), (449, 450)]:
             part = row(packed, h, y, xoff, i0, i1)
             assert part.tobytes() == np.ascontiguousarray(whole[:, i0 + 50 : i1 + 50]).tobytes()
+
+
+@pytest.mark.parametrize("half", [0.0005, 0.3, 0.49])
+def test_pairs_of_points_have_the_bits_of_single_ones(chip, half):
+    _, packed = chip
+    h = homography(packed, plane(packed))
+    y = np.array([61.2, 15.0, -3.5, 299.0])
+    x = (np.arange(-20, 420)[:, None] + np.array([-half, half])).ravel()
+    out = np.full((2, y.size, x.size), 7.0)
+    map_lines(packed, h, y, x, *out)
+    for k, line in enumerate(y):
+        for side, xoff in enumerate((-half, half)):
+            single = row(packed, h, line, xoff, -20, 420)
+            assert np.ascontiguousarray(out[:, k, side::2]).tobytes() == single.tobytes()
 
 
 ALL_TERMS = pack(CHIPS["all"], SHAPE)
