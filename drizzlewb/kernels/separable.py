@@ -59,14 +59,51 @@ def _add(num, den, at, dow, value):
     den[k] += dow
 
 
+# Rows of what `_turbo_windows` finds of a run of pixels: extents in x, and those in y times the weight, of
+# the first three columns and rows of the window; its first pixel; whether it lies in the tile (1), may do so
+# in part (0), or cannot (-1).
+_ACROSS, _UP, _TX, _TY, _STATE = 0, 3, 6, 7, 8
+_RUN = 64
+
+
+@inner
+def _turbo_windows(data, weight, xs, ys, first, end, area, radius, q, side, ox0, oy0, tny, tnx, found):
+    """Windows of the pixels [first, end) of a row. No branches, so that it becomes vector instructions."""
+    for k in range(first, end):
+        i = np.uint64(k)  # unsigned: spares the test for a negative index
+        n = np.uint64(k - first)
+        w = np.float64(weight[i])
+        x = xs[i]
+        y = ys[i]
+        # false, too, for NaN, and where the map is not defined
+        sound = (w > 0.0) & (w < np.inf) & (abs(data[i]) < np.inf)
+        sound &= (x > ox0 - 1.0 - radius) & (x < ox0 + tnx + radius)
+        sound &= (y > oy0 - 1.0 - radius) & (y < oy0 + tny + radius)
+        w *= q
+        i0 = np.floor(x - radius + 0.5)
+        j0 = np.floor(y - radius + 0.5)
+        x_end = x + radius
+        y_end = y + radius
+        found[_ACROSS, n] = min(x_end, i0 + 0.5) - (x - radius)
+        found[_ACROSS + 1, n] = max(min(x_end, i0 + 1.5) - (i0 + 0.5), 0.0)
+        found[_ACROSS + 2, n] = max(min(x_end, i0 + 2.5) - (i0 + 1.5), 0.0)
+        found[_UP, n] = (min(y_end, j0 + 0.5) - (y - radius)) * w
+        found[_UP + 1, n] = max(min(y_end, j0 + 1.5) - (j0 + 0.5), 0.0) * w
+        found[_UP + 2, n] = max(min(y_end, j0 + 2.5) - (j0 + 1.5), 0.0) * w
+        tx = i0 - ox0
+        ty = j0 - oy0
+        found[_TX, n] = tx
+        found[_TY, n] = ty
+        whole = (tx >= 0.0) & (ty >= 0.0) & (tx + side <= tnx) & (ty + side <= tny) & (side <= 3)
+        state = 1.0 if whole else 0.0
+        found[_STATE, n] = state if sound else -1.0
+
+
 @kernel
 def _turbo(data, weight, column, mx, my, area, radius, q, bit, ox0, oy0, tny, tnx, num, den, ctx):
     """Add a block of rows with the turbo kernel: an upright square of half-width `radius`."""
     side = np.int64(np.ceil(2.0 * radius - 1e-9)) + 1  # most pixels that a drop can reach
-    left = ox0 - 1.0 - radius
-    right = ox0 + tnx + radius
-    bottom = oy0 - 1.0 - radius
-    top = oy0 + tny + radius
+    found = np.empty((9, _RUN))
     plain = bit == np.uint32(0)
     n = mx.shape[1]
     for r in range(data.shape[0]):
@@ -75,32 +112,26 @@ def _turbo(data, weight, column, mx, my, area, radius, q, bit, ox0, oy0, tny, tn
         xs = mx[r]
         ys = my[r]
         for k in range(n):
-            i = np.uint64(k)  # unsigned: spares the test for a negative index
-            w = np.float64(row_weight[i])
-            value = row[i] * area
-            x = xs[i]
-            y = ys[i]
-            # false, too, for NaN, and where the map is not defined
-            if not (
-                (w > 0.0) & (w < np.inf) & (abs(value) < np.inf)
-                & (x > left) & (x < right) & (y > bottom) & (y < top)
-            ):  # fmt: skip
+            i = np.uint64(k)
+            p = np.uint64(k % _RUN)
+            if k % _RUN == 0:
+                end = min(k + _RUN, n)
+                _turbo_windows(
+                    row, row_weight, xs, ys, k, end, area, radius, q, side, ox0, oy0, tny, tnx, found
+                )
+            state = found[_STATE, p]
+            if state < 0.0:
                 continue
-            w *= q
-            i0 = np.floor(x - radius + 0.5)
-            j0 = np.floor(y - radius + 0.5)
-            ti = np.int64(i0) - ox0
-            tj = np.int64(j0) - oy0
-            x_end = x + radius
-            y_end = y + radius
-            if side <= 3 and ti >= 0 and tj >= 0 and ti + side <= tnx and tj + side <= tny:
-                u0 = min(x_end, i0 + 0.5) - (x - radius)
-                u1 = max(min(x_end, i0 + 1.5) - (i0 + 0.5), 0.0)
-                u2 = max(min(x_end, i0 + 2.5) - (i0 + 1.5), 0.0)
+            value = row[i] * area
+            ti = np.int64(found[_TX, p])
+            tj = np.int64(found[_TY, p])
+            if state > 0.0:
+                u0 = found[_ACROSS, p]
+                u1 = found[_ACROSS + 1, p]
+                u2 = found[_ACROSS + 2, p]
                 at = tj * tnx + ti
                 for c in range(side):
-                    v = min(y_end, j0 + c + 0.5) - (y - radius if c == 0 else j0 + c - 0.5)
-                    v = max(v, 0.0) * w
+                    v = found[np.uint64(_UP + c), p]
                     if plain:
                         _add(num, den, at, u0 * v, value)
                         _add(num, den, at + 1, u1 * v, value)
@@ -113,11 +144,16 @@ def _turbo(data, weight, column, mx, my, area, radius, q, bit, ox0, oy0, tny, tn
                             touch(num, den, ctx, at + 2, u2 * v, value, bit)
                     at += tnx
                 continue
+            x = xs[i]
+            y = ys[i]
+            w = np.float64(row_weight[i]) * q
+            i0 = np.floor(x - radius + 0.5)
+            j0 = np.floor(y - radius + 0.5)
             for m in range(max(0, -tj), min(side, tny - tj)):
-                v = min(y_end, j0 + m + 0.5) - (y - radius if m == 0 else j0 + m - 0.5)
+                v = min(y + radius, j0 + m + 0.5) - (y - radius if m == 0 else j0 + m - 0.5)
                 v = max(v, 0.0) * w
                 for c in range(max(0, -ti), min(side, tnx - ti)):
-                    u = min(x_end, i0 + c + 0.5) - (x - radius if c == 0 else i0 + c - 0.5)
+                    u = min(x + radius, i0 + c + 0.5) - (x - radius if c == 0 else i0 + c - 0.5)
                     touch(num, den, ctx, (tj + m) * tnx + ti + c, max(u, 0.0) * v, value, bit)
 
 
