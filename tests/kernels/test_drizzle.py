@@ -13,7 +13,7 @@ from made_wcs import made_wcs
 
 from drizzlewb.distortion import homography, pack, tan_wcs
 from drizzlewb.errors import DataError, ParameterError
-from drizzlewb.kernels.drizzle import KERNELS, drizzle_box, finish, reach
+from drizzlewb.kernels.drizzle import KERNELS, drizzle_box, finish, order, reach
 from drizzlewb.kernels.rows import map_row, map_rows
 from drizzlewb.kernels.transform import map_point
 
@@ -222,6 +222,27 @@ def test_box_with_all_contributors_has_the_bits_of_the_chip(distorted, case, cor
         wcs, h, kernel, pixfrac, scale, tile, int(is_[0]), int(js[0]),
     )  # fmt: skip
     assert same_bits(part, whole)
+
+
+@pytest.mark.parametrize("kernel", ["square", "turbo", "gaussian"])
+def test_order_is_that_of_the_sums(kernel):
+    # Across the blocks of square; one pixel at a time, in that order, gives the bits of all at once.
+    x0, y0 = 50, 20
+    data, weight = pixels((18, 24), bad=0.0)
+    h, (ny, nx) = centred(linear_map(0.7, 25.0), (60, 90), 6)
+    tile = (0, ny, 0, nx)
+    whole = drizzled(data, weight, FLAT, h, kernel, 1.0, 0.7, tile, x0, y0)
+    j, i = (v.ravel() for v in np.mgrid[: data.shape[0], : data.shape[1]])
+    turn = order(KERNELS[kernel], i + x0, j + y0)
+    for turns, equal in ((turn, True), (turn[::-1], False)):
+        sums = np.zeros((ny, nx)), np.zeros((ny, nx)), np.zeros((ny, nx), np.uint32)
+        for k in turns:
+            one = np.s_[j[k] : j[k] + 1, i[k] : i[k] + 1]
+            drizzled(
+                data[one].copy(), weight[one].copy(), FLAT, h, kernel, 1.0, 0.7, tile,
+                int(i[k]) + x0, int(j[k]) + y0, into=sums,
+            )  # fmt: skip
+        assert same_bits(whole, sums) == equal
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
