@@ -1,8 +1,32 @@
 """The decorators under which every kernel is compiled."""
 
+import sys
+from contextlib import suppress
+from types import ModuleType
+
 import numba
 
 __all__ = ["inner", "kernel"]
+
+
+def _load_array_functions():
+    """Let numba load its array functions, which it does before the first kernel, without scipy.linalg.
+
+    To know whether scipy has BLAS it imports all of scipy.linalg, a third of a second. Kernels here need
+    no linear algebra; those of others find BLAS as ever, as it is looked up when it is called.
+    """
+    name = "scipy.linalg.cython_blas"
+    if name in sys.modules:
+        return
+    sys.modules[name] = ModuleType(name)
+    try:
+        with suppress(ImportError):
+            import numba.np.arraymath  # noqa: F401
+    finally:
+        del sys.modules[name]
+
+
+_load_array_functions()
 
 # fastmath stays off: its default assumes that there is no NaN and so breaks masks. Threads run
 # kernels side by side over regions, hence nogil; prange would cost compile time and 4 ms a call.
