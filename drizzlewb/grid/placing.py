@@ -81,15 +81,18 @@ def near_inverse(chip_wcs: PackedWCS, chip_shape: tuple[int, int], grid_wcs: Pac
         return None
     low, high = plane.min(axis=1, keepdims=True), plane.max(axis=1, keepdims=True)
     centre, half = (low + high) / 2.0, (high - low) / 2.0
-    terms = polynomial.polyvander2d(*((plane - centre) / half), (_DEGREE, _DEGREE))
+    u, v = (plane - centre) / half
+    terms = polynomial.polyvander2d(u, v, (_DEGREE, _DEGREE))
     # Normal equations: a hundred times faster than a singular value decomposition, and exact enough.
     fitted = np.linalg.solve(terms.T @ terms, terms.T @ chip.T).reshape(_DEGREE + 1, _DEGREE + 1, 2)
     between = (steps[1:] + steps[:-1]) / 2.0
     chip, plane = _lattice(chip_wcs, h, between * nx, between * ny)
-    error = 2.0 * float(abs(polynomial.polyval2d(*((plane - centre) / half), fitted) - chip).max())
+    u, v = (plane - centre) / half
+    error = 2.0 * float(abs(polynomial.polyval2d(u, v, fitted) - chip).max())
     if not error <= _NEAR:
         return None
-    return Inverse((x0 - bow - 0.5, x1 + bow + 0.5, y0 - bow - 0.5, y1 + bow + 0.5), centre, half, fitted, error)
+    slack = bow + 0.5
+    return Inverse((x0 - slack, x1 + slack, y0 - slack, y1 + slack), centre, half, fitted, error)
 
 
 def _lattice(chip_wcs, h, x, y):

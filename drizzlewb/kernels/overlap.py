@@ -164,9 +164,9 @@ def _add_windows(s, large_cols, at, m, tny, tnx, bit, num, den, ctx):
 
 
 @inner
-def _classify(data, weight, low_x, low_y, high_x, high_y, stride, area, first, end, ox0, oy0, tny, tnx, found):
-    """Windows of the drops of pixels [first, end) of a row: rows of `found`, from its first column on, get
-    the first output pixel in x and y, the class (-1 without a drop that touches the tile) and the signed area.
+def _classify(data, weight, low_x, low_y, high_x, high_y, stride, first, end, ox0, oy0, tny, tnx, found):
+    """Windows of the drops of pixels [first, end) of a row: `found`, from its first column on, gets the first
+    output pixel in x and in y, the class (-1 without a drop that touches the tile) and the signed area.
 
     `data` and `weight` are the row; the lower corners of pixel i lie at ``i * stride`` of low_x, low_y and
     behind, the upper ones there in high_x, high_y. No branches, so that it becomes vector instructions.
@@ -174,19 +174,17 @@ def _classify(data, weight, low_x, low_y, high_x, high_y, stride, area, first, e
     # Two loops of one text: the compiler knows the stride in each.
     if stride == 1:
         for i in range(first, end):
-            _classify_one(
-                data, weight, low_x, low_y, high_x, high_y, i, i, area, first, ox0, oy0, tny, tnx, found
-            )
+            _classify_one(data, weight, low_x, low_y, high_x, high_y, i, i, first, ox0, oy0, tny, tnx, found)
     else:
         for i in range(first, end):
             _classify_one(
-                data, weight, low_x, low_y, high_x, high_y, i, 2 * i, area, first, ox0, oy0, tny, tnx, found
+                data, weight, low_x, low_y, high_x, high_y, i, 2 * i, first, ox0, oy0, tny, tnx, found
             )
 
 
 @inner
 def _classify_one(
-    data, weight, low_x, low_y, high_x, high_y, pixel, corner, area, first, ox0, oy0, tny, tnx, found
+    data, weight, low_x, low_y, high_x, high_y, pixel, corner, first, ox0, oy0, tny, tnx, found
 ):
     i = np.uint64(pixel)  # unsigned: spares the test for a negative index
     a = np.uint64(corner)
@@ -321,7 +319,7 @@ def _square(
             row = data[r, column : column + n]
             row_weight = weight[r, column : column + n]
             _classify(
-                row, row_weight, low_x, low_y, high_x, high_y, stride, area, first, end, ox0, oy0, tny, tnx, found
+                row, row_weight, low_x, low_y, high_x, high_y, stride, first, end, ox0, oy0, tny, tnx, found
             )
             while i < end or full or (r == last_row and m > 0):
                 if not full:

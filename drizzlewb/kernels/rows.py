@@ -245,7 +245,8 @@ def _sampled_rows(crpix, grid_x, grid_y, grid_axes, h, ys, xs, density, out_x, o
 
 @kernel
 def _straight_rows(
-    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, ys, xs, density, zs, taylor, out_x, out_y,
+    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, ys, xs, density, zs, taylor,
+    out_x, out_y,
 ):  # fmt: skip
     # zs (n,) and taylor (3, 7, 7), zeros, are scratch.
     ref = sip_ref[0]
@@ -300,9 +301,7 @@ def _straight_rows(
 
 
 @kernel
-def _pixel_rows(
-    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, ys, xs, out_x, out_y
-):
+def _pixel_rows(crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, ys, xs, out_x, out_y):
     # Where the chain along a row is no polynomial, or one of many short pieces.
     for row in range(ys.size):
         y = ys[row]
