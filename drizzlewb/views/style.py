@@ -77,9 +77,11 @@ _CSS = """
 .dwb-rays { gap: 14px 16px; align-items: start; grid-template-columns: minmax(0, 1fr);
   grid-template-areas: "form" "chip" "region" "why" "low"; }
 @container (min-width: 900px) { .dwb-rays { grid-template-columns: 390px minmax(0, 1fr);
-  grid-template-rows: auto 1fr auto; grid-template-areas: "form chip" "region chip" "region low" "why why"; } }
+  grid-template-rows: auto 1fr auto; grid-template-areas: "form chip" "region chip" "region low" "why why"; }
+}
 @container (min-width: 1300px) { .dwb-rays { grid-template-columns: 390px 480px minmax(0, 1fr);
-  grid-template-rows: auto 1fr; grid-template-areas: "form chip region" "form chip low" "why why why"; } }
+  grid-template-rows: auto 1fr; grid-template-areas: "form chip region" "form chip low" "why why why"; }
+}
 .dwb-unseen, .dwb-unseen * { visibility: hidden !important; }
 .dwb-image image { image-rendering: pixelated; }
 .dwb-text textarea { font-family: var(--jp-code-font-family, monospace); font-size: 12px; white-space: pre; }
