@@ -7,6 +7,7 @@ answered while a full reduction runs.
 
 import itertools
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -57,7 +58,8 @@ WATCH = """
 WATCH_BLINK = """
 () => {
   const figure = [...document.querySelectorAll('.dwb-image')].find(f => f.getBoundingClientRect().width);
-  const top = () => [...figure.querySelectorAll('image')].findLastIndex(i => i.checkVisibility());
+  const top = () => [...figure.querySelectorAll('image')].findLastIndex(
+    i => getComputedStyle(i.parentElement).display !== 'none');
   const seen = window.dwbBlink = {times: [], over: false};
   let before = top();
   const look = (now) => {
@@ -159,7 +161,7 @@ def blinking(page, kernel) -> None:
     )
     page.locator("button.mod-primary:visible", has_text="Compare").click()
     page.wait_for_timeout(10_000)  # both frames are read, and rendered at rest
-    button = page.locator("button:visible", has_text="Blink").first
+    button = page.locator("button:visible", has_text=re.compile(r"^\s*Blink\s*$")).first
     page.evaluate(WATCH_BLINK)
     button.click()
     page.wait_for_timeout(1000 * BLINK_S)
