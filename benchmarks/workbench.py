@@ -1,10 +1,13 @@
 """Latency of the workbench in a real browser (Chromium, software rendering), on full-size exposures.
 
 From a key or a click to new pixels on the page, as the page itself sees it; medians. And how long the
-workbench takes to open on twelve exposures, and a click to be answered while a full reduction runs.
+workbench takes to open on twelve exposures, how evenly two of them blink, and how long a click takes to be
+answered while a full reduction runs.
 """
 
+import itertools
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -51,6 +54,24 @@ WATCH = """
   look();
 }
 """
+# Notes when another frame of the comparison is the topmost that can be seen.
+WATCH_BLINK = """
+() => {
+  const figure = [...document.querySelectorAll('.dwb-image')].find(f => f.getBoundingClientRect().width);
+  const top = () => [...figure.querySelectorAll('image')].findLastIndex(
+    i => getComputedStyle(i.parentElement).display !== 'none');
+  const seen = window.dwbBlink = {times: [], over: false};
+  let before = top();
+  const look = (now) => {
+    const here = top();
+    if (here !== before) { before = here; seen.times.push(now); }
+    if (!seen.over) { requestAnimationFrame(look); }
+  };
+  requestAnimationFrame(look);
+}
+"""
+BLINKS_PER_S = 4
+BLINK_S = 10
 
 
 def measure(page, act, settle_ms: int = 1200) -> float:
@@ -93,6 +114,7 @@ def main() -> None:
                 print(f"opening the workbench on 12 exposures: {kernel.ask('opened_s'):.2f} s (asked 3)")
                 kernel.run(READY, timeout=600)
                 interactions(page, kernel)
+                blinking(page, kernel)
                 answered(page, kernel)
                 kernel.close()
                 browser.close()
@@ -128,6 +150,29 @@ def interactions(page, kernel) -> None:
     press = [lambda k=k: page.keyboard.press(keys[k % 3 % 2]) for k in range(MOVES)]
     times = [measure(page, act, settle_ms=3500) for act in press]
     say("CR threshold slider to new pixels of the product's region", times[2:], 250)
+
+
+def blinking(page, kernel) -> None:
+    """Two exposures in the Compare panel, blinking by themselves: times between frames."""
+    step(page, "Compare")
+    kernel.run(
+        "panel = bench['Compare']; names = [e.rootname for e in session.exposures]; "
+        f"panel.chosen.value = (names[0], names[-1]); panel.view.rate = {BLINKS_PER_S}"
+    )
+    page.locator("button.mod-primary:visible", has_text="Compare").click()
+    page.wait_for_timeout(10_000)  # both frames are read, and rendered at rest
+    button = page.locator("button:visible", has_text=re.compile(r"^\s*Blink\s*$")).first
+    page.evaluate(WATCH_BLINK)
+    button.click()
+    page.wait_for_timeout(1000 * BLINK_S)
+    button.click()
+    times = page.evaluate("() => { window.dwbBlink.over = true; return window.dwbBlink.times; }")
+    gaps = [after - before for before, after in itertools.pairwise(times)]
+    print(
+        f"{f'frames of a blink, {BLINKS_PER_S} a second for {BLINK_S} s: {len(times)} seen, apart by':58} "
+        f"median {statistics.median(gaps):6.0f} ms, worst {max(gaps):6.0f} (asked {1000 / BLINKS_PER_S:.0f})",
+        flush=True,
+    )
 
 
 def answered(page, kernel) -> None:

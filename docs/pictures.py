@@ -65,6 +65,7 @@ def pictures(folder: Path, theme: str = "light", width: int = 1320, wait_ms: int
                 page.wait_for_timeout(wait_ms)
                 if code:
                     kernel.run(code)
+                    kernel.wait("not session.busy")
                     page.wait_for_timeout(wait_ms)
                 shot = page.locator(".dwb-workbench").screenshot()
                 path = (

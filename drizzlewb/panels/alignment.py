@@ -1,7 +1,7 @@
 """Panel 2: sources, first offset, fit and verdict of every exposure; what is rejected, accepted, written."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import ipywidgets as W
@@ -14,6 +14,7 @@ from drizzlewb.panels.alignment_peaks import PeakLimits
 from drizzlewb.panels.alignment_residuals import ResidualPlots
 from drizzlewb.panels.alignment_stars import StarView
 from drizzlewb.panels.alignment_table import ExposureTable, row_text
+from drizzlewb.panels.alignment_words import stale_words, summary_words
 from drizzlewb.panels.base import Panel, beside
 from drizzlewb.parameters import AlignParameters
 from drizzlewb.session.state import Star
@@ -222,9 +223,7 @@ class AlignmentPanel(Panel):
         self.run.disable(running)
         plan, fresh = session.state.alignment, session.solution
         if fresh is None:
-            why = running or "align first" + (
-                ", the parameters have changed" if self.solution is not None else ""
-            )
+            why = running or ("align again first" if self.solution is not None else "align first")
         elif plan.accepted is not None and plan.accepted.key == status.key:
             why = "it is accepted"
         elif all(a.fit is None for a in fresh.alignments):
@@ -233,7 +232,7 @@ class AlignmentPanel(Panel):
             why = ""
         self.accept.disable(why)
         self.aside.disable("" if plan.accepted is not None else "none is accepted")
-        self.headers.disable("" if fresh is not None else running or "align first")
+        self.headers.disable("" if fresh is not None else why)
         if fresh is None:
             self._ask(False)
         stars = [s for s in session.selection.stars if s not in plan.rejected]
@@ -258,7 +257,7 @@ class AlignmentPanel(Panel):
         kind, told = "", ""
         fresh = session.solution
         if fresh is not None:
-            kind, told = self._summary(fresh.alignments)
+            kind, told = summary_words(fresh.alignments, session.state.alignment, status.key)
         elif failed := [s for s in session.status if s.where == "alignment" and s.state == "failed"]:
             kind, told = "error", failed[0].message
         elif status.state == "running":
@@ -268,34 +267,11 @@ class AlignmentPanel(Panel):
                 "Next: choose a threshold that leaves 100 to 1000 good stars on a chip, then Find and align. "
                 "Nothing is written to your files."
             )
+        elif self.solution is not None:
+            kind, told = stale_words(self.solution, session.state.alignment, session.derived.members())
         else:
-            kind, told = "warning", "Parameters, stars or headers have changed: align again."
-            if self.solution is not None:
-                told += " What is shown is the solution before that."
+            kind, told = "warning", "Parameters, stars or files have changed: align again."
         self.guide.value = f'<div class="dwb-message {kind}">{escape(told)}</div>'
-
-    def _summary(self, alignments: Sequence[Alignment]) -> tuple[str, str]:
-        session = self.session
-        aligned = [a for a in alignments if a.fit is not None]
-        refused = [a for a in alignments if a.status == "refused"]
-        told = (
-            f"{len(aligned)} of {len(alignments) - sum(a.status == 'reference' for a in alignments)} aligned."
-        )
-        if refused:
-            names = ", ".join(a.rootname for a in refused[:4]) + (" …" if len(refused) > 4 else "")
-            return "error", f"{told} Refused: {names}. Choose one below: its verdict says what to change."
-        worst = max(aligned, key=lambda a: a.fit.rms_px if a.fit is not None else 0.0, default=None)
-        if worst is not None and worst.fit is not None:
-            told += f" Largest rms {worst.fit.rms_px:.3f} px ({worst.rootname})."
-        status = session.status_of("alignment", "solution")
-        accepted = session.state.alignment.accepted
-        if accepted is not None and accepted.key == status.key:
-            return "good", (
-                f"{told} Accepted: products use it. Your files are as they were; Write headers changes them."
-            )
-        if accepted is not None:
-            return "warning", f"{told} Products still use the alignment that was accepted before this one."
-        return "good", f"{told} Look at the residuals; if they are level and small, Accept."
 
     # ---------------------------------------------------------------- from the user
     def _set(self, keywords: Mapping[str, Any], live: bool = False) -> None:

@@ -11,7 +11,7 @@ from drizzlewb.errors import DrizzlewbError
 from drizzlewb.session import Session
 from drizzlewb.views.style import escape, style_sheet
 
-__all__ = ["Action", "Messages", "Panel", "beside"]
+__all__ = ["Action", "Messages", "Panel", "beside", "in_areas"]
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,17 @@ def beside(form: Sequence[W.Widget], figures: Sequence[W.Widget]) -> W.HBox:
     left = W.VBox(list(form), layout=W.Layout(flex="0 0 390px", min_width="0"))
     right = W.VBox(list(figures), layout=W.Layout(flex="1 1 440px", min_width="0", overflow="hidden auto"))
     return W.HBox([left, right], layout=W.Layout(flex_flow="row wrap", width="100%", grid_gap="16px"))
+
+
+def in_areas(style: str, **parts: W.Widget) -> W.VBox:
+    """Lay out parts in the areas of these names, as the style sheet arranges them for the width at hand."""
+    for name, part in parts.items():
+        part.layout.grid_area = name
+    grid = W.GridBox(list(parts.values()))
+    grid.add_class(style)
+    box = W.VBox([grid], layout=W.Layout(width="100%"))
+    box.add_class("dwb-areas")
+    return box
 
 
 class Messages(W.HTML):
@@ -174,7 +185,7 @@ class Panel(W.VBox):
             f'<p class="dwb-title">{escape(self.title)}</p><span class="dwb-soft">{escape(self.help)}</span>'
         )
         self.head = W.HBox(
-            [head, W.HBox([self._python_button], layout=W.Layout(margin="0 0 0 auto"))],
+            [head, W.HBox([self._python_button], layout=W.Layout(margin="0 0 0 auto", flex="0 0 auto"))],
             layout=W.Layout(width="100%", align_items="flex-start"),
         )
         body = self.build()

@@ -8,7 +8,7 @@ import numpy as np
 
 from drizzlewb.exposure import Chip, Exposure
 from drizzlewb.grid import Region
-from drizzlewb.panels.base import Panel, beside
+from drizzlewb.panels.base import Panel, in_areas
 from drizzlewb.panels.drawnmasks import DrawnMasks
 from drizzlewb.panels.form import Form
 from drizzlewb.panels.pairs import PairField
@@ -122,13 +122,6 @@ class CosmicRaysPanel(Panel):
         self.fractions_told = W.HTML(layout=W.Layout(max_width="460px"))
         self.cores_told = W.HTML()
         choose = W.HBox([self.exposure, self.chip], layout=W.Layout(flex_flow="row wrap"))
-        images = W.HBox(
-            [
-                W.VBox([choose, self.view, self.told, self.drawn]),
-                W.VBox([self.show_region, self.region_told, self.region]),
-            ],
-            layout=W.Layout(flex_flow="row wrap", grid_gap="14px"),
-        )
         counts = W.VBox(
             [
                 self.fractions_told,
@@ -141,10 +134,18 @@ class CosmicRaysPanel(Panel):
         )
         self._cores_box = W.VBox([W.HTML("<b>Star cores</b>"), self.cores_told])
         low = W.HBox([counts, self._cores_box], layout=W.Layout(flex_flow="row wrap", grid_gap="14px"))
-        folded = W.Accordion([self.pixel], titles=("Why this pixel?",), selected_index=None)
-        self._fold = folded
-        left = [self.switch, self.snr, self.scale, self.form, self.median, self.masks, self.cores]
-        return beside(left, [images, folded, low])
+        self._fold = W.Accordion([self.pixel], titles=("Why this pixel?",), selected_index=None)
+        form = [self.switch, self.snr, self.scale, self.form, self.median, self.masks, self.cores]
+        return in_areas(
+            "dwb-rays",
+            form=W.VBox(form, layout=W.Layout(max_width="480px")),
+            chip=W.VBox([choose, self.view, self.told, self.drawn]),
+            region=W.VBox(
+                [self.show_region, self.region_told, self.region], layout=W.Layout(max_width="480px")
+            ),
+            why=self._fold,
+            low=low,
+        )
 
     # ---------------------------------------------------------------- what is looked at
     def _members(self) -> list[Exposure]:

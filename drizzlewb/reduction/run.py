@@ -16,6 +16,7 @@ from astropy.io import fits
 from drizzlewb.errors import DataError, ParameterError
 from drizzlewb.exposure import Exposure
 from drizzlewb.grid import OutputGrid, Region
+from drizzlewb.memory import give_back
 from drizzlewb.parameters import ReduceParameters
 from drizzlewb.parameters.presets import reduce_parameters
 from drizzlewb.products import blend, inputs_update
@@ -176,6 +177,7 @@ def reduce(
         results["updated_inputs"] = update_inputs(reduction)
     record = {**record, "results": results}
     write_record(folder / names["record"], record)
+    give_back()
     paths = (*writer.paths, *kept.paths, folder / names["record"])
     if not combine:
         return MaskProduct(folder / names["record"], paths, record, reduction)

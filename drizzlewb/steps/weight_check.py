@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from drizzlewb.errors import DataError
 from drizzlewb.grid import OutputGrid
+from drizzlewb.memory import give_back
 from drizzlewb.steps.saturation import saturation
 
 __all__ = [
@@ -307,7 +308,7 @@ def check_weights(
     owner = [number for number, entry in enumerate(product.record["inputs"]) for _ in entry["chips"]]
     if exposures is None and getattr(product, "reduction", None) is not None:
         exposures = product.reduction.exposures
-    return check_images(
+    found = check_images(
         product.sci,
         product.wht,
         exposure_count(product.ctx, owner),
@@ -316,6 +317,8 @@ def check_weights(
         threshold=threshold,
         seed=seed,
     )
+    give_back()
+    return found
 
 
 def check_images(

@@ -135,6 +135,11 @@ class Delivered:
         """Context image."""
         return self.plane("CTX")
 
+    def let_go(self) -> None:
+        """Forget the pixels; they are read again when asked for."""
+        for plane in ("sci", "wht", "ctx"):
+            self.__dict__.pop(plane, None)
+
     def exposure_count(self) -> NDArray[np.uint16] | None:
         """Exposures that contribute to each pixel, from the context image; uint16[ny, nx]."""
         if self.ctx is None:

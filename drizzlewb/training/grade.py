@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 import drizzlewb
 from drizzlewb.exposure import Exposure
 from drizzlewb.instruments import default_good_bits, detector
+from drizzlewb.memory import give_back
 from drizzlewb.products.drc import Product
 from drizzlewb.training.alignment_error import AlignmentError, StarOffset, alignment_errors, star_offsets
 from drizzlewb.training.delivery import Delivered, Delivery, read_delivery
@@ -68,7 +69,7 @@ class Grade:
     alignment : dict
         `AlignmentError` by rootname (empty without truth).
     looks : dict
-        `Look` by role, such as ``'optimised F606W'``.
+        `Look` by role, such as ``'optimised F606W'``, as `Look.measured` leaves it.
     rays : dict
         By role, `RayCount` by rootname.
     masks : dict
@@ -203,34 +204,46 @@ def grade(
     basic, first, second = roles
     reference = reference_exposure(delivery, known)
     errors = alignment_errors(delivery.exposures, known.exposures, reference) if known is not None else {}
-    looks = {role.name: _look(role, delivery, known) for role in roles if role.usable}
-    offsets = _star_offsets(delivery, looks) if known is None else {}
-    rows = alignment_rows(delivery, known, errors, offsets, reference)
-    rows += product_rows("2 basic", basic, delivery, known)
-    rows += [*product_rows("3 optimised", first, delivery, known), tidy_row("3 optimised", delivery)]
-    rows += [
-        *product_rows("4 second filter", second, delivery, known),
-        grid_row("4 second filter", first, second),
-    ]
-    for role in roles:
-        rows += weight_rows(role, looks.get(role.name))
+    looks: dict[str, Look] = {}
     rays: dict[str, dict[str, RayCount]] = {}
     kept: dict[str, dict[tuple[str, int], NDArray[np.uint8]]] = {}
-    for role in (first, second):
-        if role.usable:
+    weights: list[Row] = []
+    cleaned: list[Row] = []
+    images: list[Row] = []
+    for role in roles:  # one product in memory at a time
+        if not role.usable:
+            weights += weight_rows(role, None)
+            continue
+        seen = _look(role, delivery, known)
+        weights += weight_rows(role, seen)
+        if role is not basic:
             more, rays[role.name], kept[role.name] = _ray_rows(role, delivery, known)
-            rows += more
-            rows += photometry_rows(role, looks[role.name], known)
+            cleaned += [*more, *photometry_rows(role, seen, known)]
+            images += [
+                noise_row(role, seen, _inputs(role.product, delivery)),
+                sky_row(role, known, delivery.exposures),
+            ]
+        looks[role.name] = seen.measured()
+        del seen
+        give_back()
+    offsets = _star_offsets(delivery, looks) if known is None else {}
     pairs = None
     if basic.usable and first.usable:
         pairs = widths(looks[basic.name], looks[first.name])
-    rows.append(width_row(f"FWHM optimised/basic, {blue}", pairs))
-    for role in (first, second):
-        if role.usable:
-            rows += [
-                noise_row(role, looks[role.name], _inputs(role.product, delivery)),
-                sky_row(role, known, delivery.exposures),
-            ]
+        basic.product.let_go()
+        first.product.let_go()
+    rows = [
+        *alignment_rows(delivery, known, errors, offsets, reference),
+        *product_rows("2 basic", basic, delivery, known),
+        *product_rows("3 optimised", first, delivery, known),
+        tidy_row("3 optimised", delivery),
+        *product_rows("4 second filter", second, delivery, known),
+        grid_row("4 second filter", first, second),
+        *weights,
+        *cleaned,
+        width_row(f"FWHM optimised/basic, {blue}", pairs),
+        *images,
+    ]
     return Grade(
         delivery.folder, place, tuple(rows), errors, looks, rays, kept, pairs, delivery.exposures
     )  # fmt: skip

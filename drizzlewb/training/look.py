@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.ndimage
@@ -24,6 +24,7 @@ from drizzlewb.training.measure import (
     isolated,
     photometry_of_residuals,
 )
+from drizzlewb.training.near import nearer, within
 
 __all__ = ["Look", "look"]
 
@@ -62,6 +63,11 @@ class Look:
     clean: NDArray[np.bool_]
     photometry: Photometry | None
     weights: WeightCheck | None
+
+    def measured(self) -> Look:
+        """Without the scene and the residual, and with the product's pixels let go: they fill the memory."""
+        self.product.let_go()
+        return replace(self, scene=None, residual=None)
 
 
 def look(
@@ -108,7 +114,7 @@ def look(
     base = residual if residual is not None else sci
     inside = area & np.isfinite(base)
     level = float(np.median(base[inside])) if inside.any() else math.nan
-    near_full = scipy.ndimage.distance_transform_edt(~full.touched) * scale < SATURATION_REACH_ARCSEC
+    near_full = nearer(full.touched, scale, SATURATION_REACH_ARCSEC)
     sources = scene.image if scene is not None else np.nan_to_num(sci - level)
     spread = robust_sigma(base[inside])
     # With the scene subtracted, what is left of bright stars still is not sky.
@@ -167,8 +173,9 @@ def _stars(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Isolated, unsaturated stars, brightest first."""
     scale = product.scale_arcsec
-    room = scipy.ndimage.distance_transform_edt(np.pad(wide, 1))[1:-1, 1:-1] * scale > ANNULUS_ARCSEC[1]
-    allowed = room & ~near_full
+    # What lies beyond the image counts as not covered.
+    rim = within(np.pad(~wide, 1, constant_values=True), scale, ANNULUS_ARCSEC[1])[1:-1, 1:-1]
+    allowed = ~(rim | near_full)
     if scene is not None:
         x, y, flux = scene.x, scene.y, scene.rate
         seconds = product.exptime / max(1, len(product.inputs))

@@ -14,6 +14,7 @@ __all__ = ["APERTURE_ARCSEC", "Photometry", "isolated", "photometry_of_residuals
 
 APERTURE_ARCSEC = 0.15
 ANNULUS_ARCSEC = (0.5, 0.9)
+AT_ONCE = 200  # annuli measured together
 
 
 class Photometry(NamedTuple):
@@ -59,18 +60,26 @@ def photometry_of_residuals(
     """
     places = np.stack([x, y], axis=1)
     aperture = CircularAperture(places, APERTURE_ARCSEC / scale_arcsec)
-    annulus = CircularAnnulus(places, *(r / scale_arcsec for r in ANNULUS_ARCSEC))
+    inner, outer = (r / scale_arcsec for r in ANNULUS_ARCSEC)
     bad = ~np.isfinite(residual)
     clean = np.where(bad, 0, residual)
     sums = np.asarray(aperture_photometry(clean, aperture)["aperture_sum"])
-    holes = np.asarray(aperture_photometry(bad.astype(float), aperture)["aperture_sum"])
-    sky = np.asarray(ApertureStats(clean, annulus, mask=bad).median)
+    holes = np.asarray(aperture_photometry(bad.astype(np.float32), aperture)["aperture_sum"])
+    # photutils keeps the pixels of every annulus that it is asked about.
+    sky = np.concatenate(
+        [
+            np.atleast_1d(
+                ApertureStats(clean, CircularAnnulus(places[k : k + AT_ONCE], inner, outer), mask=bad).median
+            )
+            for k in range(0, len(places), AT_ONCE)
+        ]
+    )
     measured = flux + sums - sky * aperture.area
     index = np.flatnonzero((holes == 0) & np.isfinite(measured) & (measured > 0))
     flux, measured = flux[index], measured[index]
     seconds, pixel_noise = seconds[index], pixel_noise[index]
     # The sky's median over the annulus adds its own, correlated, noise.
-    sky_share = aperture.area * math.pi / 2 / annulus.area
+    sky_share = aperture.area * math.pi / 2 / (math.pi * (outer**2 - inner**2))
     noise = np.sqrt(flux / seconds + aperture.area * (factor * pixel_noise) ** 2 * (1 + sky_share))
     return Photometry(index, -2.5 * np.log10(measured / flux), 1.0857 * noise / flux)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from drizzlewb.steps.weight_check import WeightCheck
 from drizzlewb.training.look import Look
+from drizzlewb.training.near import within
 from drizzlewb.training.roles import Role
 from drizzlewb.training.rows import FAIL, GOOD, NOT_GRADED, PASS, Row, Verdict, judge, not_graded
 
@@ -109,8 +110,8 @@ def bleed_flux(look: Look) -> NDArray[np.float64]:
         return np.zeros((0, 3))
     scale = look.product.scale_arcsec
     touched = look.saturation.touched
-    distance = scipy.ndimage.distance_transform_edt(~touched) * scale
-    labels, number = scipy.ndimage.label(distance <= REACH_ARCSEC)
+    labels, number = scipy.ndimage.label(within(touched, scale, REACH_ARCSEC))
+    inner = within(touched, scale, RING_ARCSEC[0])
     out = []
     ny, nx = touched.shape
     margin = math.ceil((RING_ARCSEC[1] + 0.1) / scale)
@@ -122,12 +123,7 @@ def bleed_flux(look: Look) -> NDArray[np.float64]:
         if not look.area[box][star].all() or look.saturation.cut[box][star].any():
             continue
         away = scipy.ndimage.distance_transform_edt(~star) * scale + REACH_ARCSEC
-        ring = (
-            (away > RING_ARCSEC[0])
-            & (away < RING_ARCSEC[1])
-            & (distance[box] > RING_ARCSEC[0])
-            & look.area[box]
-        )
+        ring = (away > RING_ARCSEC[0]) & (away < RING_ARCSEC[1]) & ~inner[box] & look.area[box]
         residual = look.residual[box]
         # A star at the threshold, full in one exposure by a cosmic ray, is no bleeding star.
         if (

@@ -72,12 +72,22 @@ _CSS = """
 .dwb-wrong input { outline: 2px solid #D55E00; }
 .dwb-why { color: var(--dwb-text); border-left: 3px solid #D55E00; padding-left: 6px; font-size: 12px; }
 .dwb-help { color: var(--dwb-soft); font-size: 12px; max-width: 560px; }
+.dwb-areas { container-type: inline-size; }
+.dwb-areas > * > * { min-width: 0; }
+.dwb-rays { gap: 14px 16px; align-items: start; grid-template-columns: minmax(0, 1fr);
+  grid-template-areas: "form" "chip" "region" "why" "low"; }
+@container (min-width: 900px) { .dwb-rays { grid-template-columns: 390px minmax(0, 1fr);
+  grid-template-rows: auto 1fr auto; grid-template-areas: "form chip" "region chip" "region low" "why why"; }
+}
+@container (min-width: 1300px) { .dwb-rays { grid-template-columns: 390px 480px minmax(0, 1fr);
+  grid-template-rows: auto 1fr; grid-template-areas: "form chip region" "form chip low" "why why why"; }
+}
 .dwb-unseen, .dwb-unseen * { visibility: hidden !important; }
 .dwb-image image { image-rendering: pixelated; }
 .dwb-text textarea { font-family: var(--jp-code-font-family, monospace); font-size: 12px; white-space: pre; }
 .dwb-readout { font-family: var(--jp-code-font-family, monospace); font-size: 12px; min-height: 18px; }
 .dwb .bqplot text { fill: var(--dwb-text) !important; }
-.dwb .bqplot .mainheading { font-size: 13px !important; font-weight: 600; }
+.dwb .bqplot .mainheading { font-size: 13px !important; font-weight: 600; transform: translateY(-5px); }
 .dwb .bqplot .axislabel { font-size: 12px !important; font-weight: 400; }
 .dwb .bqplot .axis path, .dwb .bqplot .axis line { stroke: var(--dwb-soft); }
 .dwb .bqplot .axis .tick text { font-size: 11px; }
@@ -86,6 +96,9 @@ _CSS = """
 .dwb-list select, .dwb-list-head { font-family: var(--jp-code-font-family, monospace); font-size: 12px; }
 .dwb-list-head { color: var(--dwb-soft); padding-left: 7px; white-space: pre; }
 .dwb-list select { min-width: 830px; overflow-x: hidden; }
+[data-jp-theme-light="false"] .dwb { --jp-widgets-dropdown-arrow: url("data:image/svg+xml,%3Csvg xmlns='\
+http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E%3Cpath d='M5 7l4 4 4-4' fill='none' stroke='%23bdbdbd' \
+stroke-width='1.6'/%3E%3C/svg%3E"); }
 .dwb .widget-toggle-buttons button.jupyter-button { width: auto; }
 """
 

@@ -83,6 +83,7 @@ def walk(page, shoot, name=""):
             }""",
             top,
         )
+        page.wait_for_timeout(500)  # bqplot draws a figure when it comes into view
         shoot(page, f"{name}{number}")
 
 

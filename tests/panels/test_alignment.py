@@ -11,6 +11,7 @@ pytest.importorskip("bqplot_image_gl", reason="the lab extra is absent")
 from alignments import THRESHOLD, aligned_session, new_session
 
 from drizzlewb import Session
+from drizzlewb.exposure import Drawn
 from drizzlewb.panels.alignment import AlignmentPanel
 from drizzlewb.panels.alignment_residuals import stars_of
 from drizzlewb.session.state import Star
@@ -338,12 +339,38 @@ def test_headers_are_written_at_the_second_click_and_reverted(tiny_set, tmp_path
     panel.headers().wait(60)
     assert "3 files written." in panel.messages.texts
     assert {e.chips[0].wcsname for e in session.exposures} == {"TWEAK"}
-    assert panel.headers.button.disabled  # the files have changed: align again
+    assert panel.headers.reason == "align again first"
+    assert "is written: the files hold its positions. Revert takes it back" in panel.guide.value
     panel.revert().wait(60)
     assert "3 files reverted." in panel.messages.texts
     assert [f.read_bytes() for f in files] == bytes_before
+    assert "hold the positions again that were aligned" in panel.guide.value
+    assert "have changed" not in panel.guide.value
+    session.set(None, {"tweakreg.searchrad": 0.7})
+    assert "The parameters have changed: align again" in panel.guide.value
+    session.undo()
+    shown = panel.solution
+    session.align().result(120)
+    np.testing.assert_array_equal(session.solution.table["dx"], shown.table["dx"])
     panel.revert().wait(60)
     assert "Nothing to revert" in panel.messages.texts[0]
+
+
+def test_it_says_what_has_changed_since_the_alignment(panel, session):
+    session.accept()
+    session.reload()
+    assert "Accepted" in panel.guide.value
+    session.set(None, {"tweakreg.threshold": THRESHOLD + 1})
+    assert "The parameters have changed: align again" in panel.guide.value
+    assert panel.accept.reason == "align again first"
+    session.undo()
+    session.draw(Drawn(session.exposures[0].rootname, "circle", ((20.0, 20.0),), 5.0, extver=1))
+    assert "Stars or masks have changed" in panel.guide.value
+    session.undo()
+    moved = session.exposures[1]
+    chips = [c.wcs._replace(crval=c.wcs.crval + 1e-5) for c in moved.chips]
+    session.renew({moved.rootname: moved.with_wcs(chips, wcsname="OTHER")})
+    assert "The positions in the files have changed" in panel.guide.value
 
 
 def test_another_step_takes_the_question_back(panel, session):

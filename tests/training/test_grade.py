@@ -129,6 +129,16 @@ def test_sound_folder_fails_nothing(graded):
     assert parts == ["1 alignment", "2 basic", "3 optimised", "4 second filter", "5 weights", "science"]
 
 
+def test_a_grade_holds_no_images(graded):
+    assert len(graded.looks) == 3
+    for seen in graded.looks.values():
+        assert seen.scene is None
+        assert seen.residual is None
+        assert not {"sci", "wht", "ctx"} & set(vars(seen.product))
+        assert seen.product.sci.shape == seen.area.shape  # read again when asked for
+        seen.product.let_go()
+
+
 def test_true_wcs_has_no_error(graded):
     assert len(graded.alignment) == 12
     # The truth is stored in float64 headers and mapped by two programs: 1e-6 px is far above their rounding.
