@@ -114,6 +114,7 @@ class Workbench(W.VBox):
         if title not in self._classes:
             msg = f"There is no panel {title!r}; there are {', '.join(self._classes)}."
             raise KeyError(msg)
+        self.session.runs.give_way()
         if title not in self.panels:
             self.panels[title] = self._classes[title](self.session)
         chosen = self.panels[title]

@@ -37,6 +37,19 @@ def test_the_product_is_chosen_once_for_all(bench):
     assert bench.product.value == "F606W"
 
 
+def test_a_click_lets_long_work_rest(bench, monkeypatch):
+    rests = []
+    handle = bench.session.run("F606W", "sky")
+    monkeypatch.setattr(handle.cancelling, "rest", rests.append)
+    monkeypatch.setattr(type(bench.session.runs._long), "handles", [handle])
+    bench.buttons["Sky"].click()
+    assert rests
+    assert all(0.0 < seconds < 1.0 for seconds in rests)
+    rests.clear()
+    bench.session.preview("F606W", size=64)
+    assert rests
+
+
 def test_undo_and_redo_have_names(bench):
     assert bench.undo.disabled
     bench.session.set("F606W", final_pixfrac=0.6)

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Protocol, TypeVar
@@ -35,14 +36,19 @@ def no_progress(step: str, done: int, total: int, message: str = "") -> None:
 
 
 class Cancel:
-    """A flag that one thread raises and the workers poll."""
+    """A flag that one thread raises and the workers poll; they can be asked to rest a while, too."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._rests_until = 0.0
 
     def set(self) -> None:
         """Ask the running work to stop at its next poll."""
         self._event.set()
+
+    def rest(self, seconds: float) -> None:
+        """Ask the running work to wait at its next poll, for so long from now."""
+        self._rests_until = max(self._rests_until, time.monotonic() + seconds)
 
     @property
     def asked(self) -> bool:
@@ -50,7 +56,9 @@ class Cancel:
         return self._event.is_set()
 
     def check(self) -> None:
-        """Raise `Cancelled` if somebody asked to stop."""
+        """Rest if somebody asked for it; raise `Cancelled` if somebody asked to stop."""
+        while not self._event.is_set() and (left := self._rests_until - time.monotonic()) > 0.0:
+            self._event.wait(left)
         if self._event.is_set():
             msg = "Stopped on request; nothing half-made was left behind."
             raise Cancelled(msg)

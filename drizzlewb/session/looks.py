@@ -98,6 +98,7 @@ class Looks(Runs):
             key = key_of(keys)
             if lane.latest is not None and lane.latest[0] == key and not lane.latest[1].over:
                 return lane.latest[1]  # two panels that show the same ask once
+            self.give_way()
             cached = session.cache.get(kind, key)
             if cached is not None:
                 for old in lane.worker.handles:

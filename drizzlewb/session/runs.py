@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _PREPASSES = 4
 _REDUCTIONS = 3
 _PROGRESS_S = 0.1
+REST_S = 0.4
+"""Seconds for which long work rests when somebody clicks: a page is drawn anew in about half of that."""
 
 
 class Runs(Known):
@@ -61,6 +63,11 @@ class Runs(Known):
         """Stop all work."""
         for handle in self.handles:
             handle.cancel()
+
+    def give_way(self) -> None:
+        """Let long work rest for `REST_S`: somebody has clicked and waits."""
+        for handle in self._long.handles:
+            handle.cancelling.rest(REST_S)
 
     # ---------------------------------------------------------------- asking for work
     def align(self) -> Handle:
@@ -163,6 +170,7 @@ class Runs(Known):
                 return refused("preview", name, ("preview",), error)
             key = preview_key(keys, region)
             self.regions[name] = region
+            self.give_way()
             cached = session.cache.get("preview", key)
             if cached is not None:
                 for old in self._quick.handles:

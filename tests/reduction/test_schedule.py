@@ -62,3 +62,26 @@ def test_thread_count():
     assert thread_count(7) == 7
     assert thread_count(0) == 1
     assert thread_count() >= 1
+
+
+def test_work_that_rests_goes_on_and_can_be_stopped():
+    cancel = Cancel()
+    cancel.rest(0.01)
+    cancel.check()
+    cancel.rest(600.0)
+    cancel.rest(0.0)  # the longer rest stands
+    ended = []
+
+    def work():
+        try:
+            cancel.check()
+        except Cancelled:
+            ended.append("stopped")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(0.2)
+    assert thread.is_alive()
+    cancel.set()
+    thread.join(30)
+    assert ended == ["stopped"]
