@@ -2,6 +2,10 @@
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -72,3 +76,20 @@ def test_without_the_extra_the_sentence_says_what_to_install(monkeypatch, capsys
     assert main(["lab", "--prepare-only"]) == 2
     assert "pip install 'drizzlewb[lab]'" in capsys.readouterr().err
     assert lab.need.__module__ == "drizzlewb.cli.lab"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to hand on")
+def test_the_server_ends_with_the_command(tmp_path):
+    told = tmp_path / "pid"
+    server = (
+        f"import os, pathlib, time; pathlib.Path({str(told)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    )
+    code = f"import sys; from drizzlewb.cli.lab import start; sys.exit(start([sys.executable, '-c', {server!r}]))"
+    command = subprocess.Popen([sys.executable, "-c", code])
+    while not (told.exists() and told.read_text()):
+        assert command.poll() is None
+        time.sleep(0.05)
+    command.terminate()
+    assert command.wait(60) != 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(told.read_text()), 0)

@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -65,13 +66,17 @@ def need(module: str) -> None:
 
 
 def start(command: list[str]) -> int:
-    """Run a server until it ends or is interrupted; the exit status."""
+    """Run a server until it ends, or this process is interrupted or told to end; the exit status."""
     process = subprocess.Popen(command, env=dict(os.environ))
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            process.terminate()
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                process.terminate()
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def notebook_folder() -> Path:
