@@ -84,7 +84,8 @@ def test_the_server_ends_with_the_command(tmp_path):
     server = (
         f"import os, pathlib, time; pathlib.Path({str(told)!r}).write_text(str(os.getpid())); time.sleep(600)"
     )
-    code = f"import sys; from drizzlewb.cli.lab import start; sys.exit(start([sys.executable, '-c', {server!r}]))"
+    code = "import sys; from drizzlewb.cli.lab import start; "
+    code += f"sys.exit(start([sys.executable, '-c', {server!r}]))"
     command = subprocess.Popen([sys.executable, "-c", code])
     while not (told.exists() and told.read_text()):
         assert command.poll() is None
