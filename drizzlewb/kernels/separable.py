@@ -211,9 +211,12 @@ def _add_batch(
         return
     wx = np.zeros((side + 3) // 4 * 4)
     wy = np.zeros(side)
+    # The first pixel that holds a part of the window; for lanczos, whose weights are zero from `radius` on, the
+    # first whose centre does.
+    shift = 0.5 if kernel_id == GAUSSIAN else 1.0
     for k in range(m):
-        s[_I, k] = np.floor(s[_X, k] - radius + 0.5)
-        s[_J, k] = np.floor(s[_Y, k] - radius + 0.5)
+        s[_I, k] = np.floor(s[_X, k] - radius + shift)
+        s[_J, k] = np.floor(s[_Y, k] - radius + shift)
     if kernel_id == GAUSSIAN:
         for k in range(m):
             tx = s[_X, k] - s[_I, k]
@@ -313,7 +316,8 @@ def _separable(
 ):
     """Add a block of rows with any kernel but square and turbo."""
     ny = data.shape[0]
-    side = np.int64(np.ceil(2.0 * radius - 1e-9)) + 1  # most pixels that a drop can reach
+    # most pixels that a drop can reach; a lanczos window that begins at a centre ends one earlier
+    side = np.int64(np.ceil(2.0 * radius - 1e-9)) + (1 if kernel_id == GAUSSIAN else 0)
     per_step = scale / LUT_STEP
     s = np.empty((10, BATCH))
     m = np.int64(0)
