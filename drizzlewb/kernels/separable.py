@@ -211,8 +211,8 @@ def _add_batch(
         return
     wx = np.zeros((side + 3) // 4 * 4)
     wy = np.zeros(side)
-    # The first pixel that holds a part of the window; for lanczos, whose weights are zero from `radius` on, the
-    # first whose centre does.
+    # The first pixel that holds a part of the window; for lanczos, whose weights are zero from `radius` on,
+    # the first whose centre does.
     shift = 0.5 if kernel_id == GAUSSIAN else 1.0
     for k in range(m):
         s[_I, k] = np.floor(s[_X, k] - radius + shift)

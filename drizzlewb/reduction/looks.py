@@ -27,7 +27,7 @@ _GROWN = 8
 
 
 class Pieces:
-    """Cosmic-ray masks of boxes in memory, the newest of them.
+    """Cosmic-ray masks and blotted medians of boxes in memory, the newest of them.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Pieces:
         self._held: OrderedDict[tuple[str, int, Region], np.ndarray] = OrderedDict()
 
     def get(self, key: str, number: int, box: Region) -> np.ndarray | None:
-        """Mask of a box of a chip, cut out of a piece that holds it; None if there is none."""
+        """Mask or image of a box of a chip, cut out of a piece that holds it; None if there is none."""
         with self._lock:
             for place, mask in reversed(self._held.items()):
                 if place[:2] == (key, number) and place[2].intersect(box) == box:
@@ -50,7 +50,7 @@ class Pieces:
         return None
 
     def put(self, key: str, number: int, box: Region, mask: np.ndarray) -> None:
-        """Keep a mask; forget the oldest if there are too many."""
+        """Keep a mask or an image; forget the oldest if there are too many."""
         with self._lock:
             self._held[key, number, box] = mask
             while sum(m.nbytes for m in self._held.values()) > self._most and len(self._held) > 1:
@@ -115,10 +115,21 @@ def _masks(
         [cosmicray.median_under(separate[number], box, p) for number, box in todo]
     )
 
+    # Other thresholds leave the blotted median as it is.
+    blot_key = f"{reduction.keys['median']} {p.blot.blot_interp} {p.blot.blot_sinscl!r}"
+
+    def read_blot(placed: Placed, box: Region) -> np.ndarray:
+        number = placed.prepared.number
+        kept = pieces.get(blot_key, number, box)
+        if kept is None:
+            kept = cosmicray.blotted_median(placed, box, read_median, p)
+            pieces.put(blot_key, number, box, kept)
+        return kept.copy()
+
     def make(task: tuple[int, Region]) -> tuple[int, tuple[Region, np.ndarray]]:
         number, box = task
         reduction.cancel.check()
-        mask = cosmicray.crmask_box(separate[number], box, read_median, p)
+        mask = cosmicray.crmask_box(separate[number], box, read_median, p, read_blot)
         pieces.put(key, number, box, mask)
         return number, (box, mask)
 

@@ -14,6 +14,7 @@ from drizzlewb.steps.prepared import Placed, PreparedChip
 __all__ = [
     "Compared",
     "blot_box",
+    "blotted_median",
     "compared",
     "crmask_box",
     "grown_mask",
@@ -31,11 +32,13 @@ def _grown(placed: Placed, box: Region, parameters: ReduceParameters) -> Region:
 
 def median_under(placed: Placed, box: Region, parameters: ReduceParameters) -> Region:
     """Pixels of the separate grid that the cosmic-ray mask of a chip box reads."""
-    p = parameters.blot
+    return _under(placed, _grown(placed, box, parameters), parameters)
+
+
+def _under(placed: Placed, box: Region, parameters: ReduceParameters) -> Region:
     chip = placed.prepared.chip
-    reach = blot.margin(blot.INTERPOLANTS[p.blot_interp])
-    under = grid_region(chip.wcs, chip.shape, _grown(placed, box, parameters), placed.grid)
-    return under.grow(reach + 1).clip(placed.grid.shape)
+    reach = blot.margin(blot.INTERPOLANTS[parameters.blot.blot_interp])
+    return grid_region(chip.wcs, chip.shape, box, placed.grid).grow(reach + 1).clip(placed.grid.shape)
 
 
 def sky_added(prepared: PreparedChip, parameters: ReduceParameters) -> float:
@@ -108,8 +111,20 @@ class Compared:
         return out
 
 
-def compared(
+def blotted_median(
     placed: Placed, box: Region, read_median: Callable[[Region], np.ndarray], parameters: ReduceParameters
+) -> np.ndarray:
+    """`blot_box` with the piece of the median image that it needs."""
+    under = _under(placed, box, parameters)
+    return blot_box(placed, box, read_median(under), (under.y0, under.x0), parameters)
+
+
+def compared(
+    placed: Placed,
+    box: Region,
+    read_median: Callable[[Region], np.ndarray],
+    parameters: ReduceParameters,
+    read_blot: Callable[[Placed, Region], np.ndarray] | None = None,
 ) -> Compared:
     """Lay a box of a chip, grown by what the test and its spread need, beside the blotted median.
 
@@ -119,14 +134,16 @@ def compared(
 
     Parameters
     ----------
-    placed, box, read_median, parameters
+    placed, box, read_median, parameters, read_blot
         As for `crmask_box`.
     """
     prepared = placed.prepared
     chip = prepared.chip
     grown = _grown(placed, box, parameters)
-    under = median_under(placed, box, parameters)
-    blotted = blot_box(placed, grown, read_median(under), (under.y0, under.x0), parameters)
+    if read_blot is not None:
+        blotted = read_blot(placed, grown)
+    else:
+        blotted = blotted_median(placed, grown, read_median, parameters)
     sci = chip.read_sci(grown)
     # Compared with the sky in both, as DrizzlePac does: it enters the derivative at the chip's border.
     added = sky_added(prepared, parameters)
@@ -145,7 +162,11 @@ def compared(
 
 
 def crmask_box(
-    placed: Placed, box: Region, read_median: Callable[[Region], np.ndarray], parameters: ReduceParameters
+    placed: Placed,
+    box: Region,
+    read_median: Callable[[Region], np.ndarray],
+    parameters: ReduceParameters,
+    read_blot: Callable[[Placed, Region], np.ndarray] | None = None,
 ) -> np.ndarray:
     """Cosmic-ray mask of a box of a chip.
 
@@ -159,13 +180,15 @@ def crmask_box(
         Gives the median image of a region of the separate grid.
     parameters : ReduceParameters
         ``blot_*``, ``driz_cr_*``.
+    read_blot : callable, optional
+        Gives what `blotted_median` does for a box of the chip, to be changed at will, where it is known.
 
     Returns
     -------
     ndarray of uint8
         1 = good, 0 = cosmic ray.
     """
-    both = compared(placed, box, read_median, parameters)
+    both = compared(placed, box, read_median, parameters, read_blot)
     mask = grown_mask(both, judged(both, parameters), parameters)
     return np.ascontiguousarray(mask[box.slices((both.box.y0, both.box.x0))])
 

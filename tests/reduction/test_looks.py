@@ -8,6 +8,7 @@ from drizzlewb.grid import Region
 from drizzlewb.parameters import ReduceParameters
 from drizzlewb.reduction import Reduction
 from drizzlewb.reduction.looks import Pieces, masked_box, preview_region
+from drizzlewb.steps import cosmicray
 
 KEYWORDS = {"skymethod": "match", "driz_sep_bits": 336, "final_bits": 336, "driz_cr_ctegrow": 2}
 
@@ -39,6 +40,28 @@ def test_a_region_under_other_thresholds_is_that_of_a_run(tiny_f606w, tmp_path, 
         np.testing.assert_array_equal(tile.wht, expected.wht)
         np.testing.assert_array_equal(tile.ctx, expected.ctx)
     assert not list(tmp_path.glob("crmask-*"))  # a dragged threshold leaves no files
+
+
+def test_other_thresholds_take_the_blot_from_the_pieces_and_another_interpolant_does_not(
+    tiny_f606w, monkeypatch
+):
+    ny, nx = reduction_of(tiny_f606w).final_grid.shape
+    region = Region(ny // 2 - 40, ny // 2 + 45, nx // 2 - 50, nx // 2 + 30)
+    pieces, blots = Pieces(), []
+    real = cosmicray.blotted_median
+    monkeypatch.setattr(cosmicray, "blotted_median", lambda *a: blots.append(a) or real(*a))
+    for keywords, blots_anew in (
+        ({}, True), ({"driz_cr_snr": "6 5"}, False), ({"driz_cr_scale": "2 1", "driz_cr_grow": 1}, False),
+        ({"blot_interp": "linear"}, True), ({"blot_addsky": False, "blot_skyval": 3.0}, False),
+        ({"skymethod": "localmin"}, True),
+    ):  # fmt: skip
+        blots.clear()
+        looked = reduction_of(tiny_f606w, **keywords)
+        tile = preview_region(looked, region, 1.0, pieces)
+        assert bool(blots) == blots_anew, keywords
+        expected = reduction_of(tiny_f606w, **keywords).product(region)
+        np.testing.assert_array_equal(tile.sci, expected.sci, err_msg=str(keywords))
+        np.testing.assert_array_equal(tile.wht, expected.wht, err_msg=str(keywords))
 
 
 def test_a_smaller_region_comes_from_the_pieces(tiny_f606w, monkeypatch):
