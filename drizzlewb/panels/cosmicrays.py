@@ -122,16 +122,12 @@ class CosmicRaysPanel(Panel):
         self.fractions_told = W.HTML(layout=W.Layout(max_width="460px"))
         self.cores_told = W.HTML()
         choose = W.HBox([self.exposure, self.chip], layout=W.Layout(flex_flow="row wrap"))
-        counts = W.VBox(
-            [
-                self.fractions_told,
-                legend(
-                    ("■", COLOURS["blue"], "like the others"),
-                    ("■", COLOURS["red"], "stands out (named above)"),
-                ),
-                self.fractions,
-            ]
+        signs = legend(
+            ("■", COLOURS["blue"], "like the others"), ("■", COLOURS["red"], "stands out (named above)")
         )
+        self._counted = W.VBox([signs, self.fractions])
+        self._counted.add_class("dwb-unseen")  # until there is something to see
+        counts = W.VBox([self.fractions_told, self._counted])
         self._cores_box = W.VBox([W.HTML("<b>Star cores</b>"), self.cores_told])
         low = W.HBox([counts, self._cores_box], layout=W.Layout(flex_flow="row wrap", grid_gap="14px"))
         self._fold = W.Accordion([self.pixel], titles=("Why this pixel?",), selected_index=None)
@@ -334,6 +330,7 @@ class CosmicRaysPanel(Panel):
         self._show_fractions(made.cr_fractions(), {e.rootname: e.exptime for e in made.exposures})
 
     def _show_fractions(self, fractions: dict[str, float], seconds: dict[str, float]) -> None:
+        self._counted.remove_class("dwb-unseen")
         rates = {name: 1e5 * f / seconds[name] if seconds[name] > 0 else 0.0 for name, f in fractions.items()}
         jumps = cosmic_ray_jumps(fractions, seconds)
         alone = {name: jump for name, jump in jumps.items() if not jump.everywhere}

@@ -79,9 +79,11 @@ def test_the_buttons_run_and_say_why_not(panel):
     session = panel.session
     assert panel.median.reason == "it is made for these parameters"
     assert panel.masks.code == "session.run('F606W', \"crmask\")"
+    assert "dwb-unseen" in panel._counted._dom_classes
     panel.masks.button.click()
     settle(panel, lambda: session.status_of("F606W", "crmask").state == "done")
     settle(panel, lambda: len(panel.bars.x) == 4)
+    assert "dwb-unseen" not in panel._counted._dom_classes
     made = session.result("F606W", "crmask").cr_fractions()
     times = {e.rootname: e.exptime for e in session.exposures}
     expected = [100 * 1000 * f / times[n] for n, f in made.items()]
