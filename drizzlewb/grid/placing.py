@@ -83,7 +83,7 @@ def near_inverse(chip_wcs: PackedWCS, chip_shape: tuple[int, int], grid_wcs: Pac
     centre, half = (low + high) / 2.0, (high - low) / 2.0
     u, v = (plane - centre) / half
     terms = polynomial.polyvander2d(u, v, (_DEGREE, _DEGREE))
-    # Normal equations: a singular value decomposition takes longer than the boxes, and these are exact enough.
+    # By normal equations: a singular value decomposition takes longer, and these are exact enough.
     fitted = np.linalg.solve(terms.T @ terms, terms.T @ chip.T).reshape(_DEGREE + 1, _DEGREE + 1, 2)
     between = (steps[1:] + steps[:-1]) / 2.0
     chip, plane = _lattice(chip_wcs, h, between * nx, between * ny)
@@ -125,7 +125,7 @@ def chip_box(
     margin : float
         Chip pixels to add on every side: the reach of a drop or an interpolant beyond its own pixel.
     inverse : Inverse, optional
-        From `near_inverse`, for who asks often: without Newton's method, and the box may be a few pixels larger.
+        From `near_inverse`, for who asks often: quicker, and the box may be a few pixels larger.
 
     Returns
     -------
