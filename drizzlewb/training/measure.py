@@ -66,14 +66,10 @@ def photometry_of_residuals(
     sums = np.asarray(aperture_photometry(clean, aperture)["aperture_sum"])
     holes = np.asarray(aperture_photometry(bad.astype(np.float32), aperture)["aperture_sum"])
     # photutils keeps the pixels of every annulus that it is asked about.
-    sky = np.concatenate(
-        [
-            np.atleast_1d(
-                ApertureStats(clean, CircularAnnulus(places[k : k + AT_ONCE], inner, outer), mask=bad).median
-            )
-            for k in range(0, len(places), AT_ONCE)
-        ]
-    )
+    sky = np.zeros(len(places))
+    for k in range(0, len(places), AT_ONCE):
+        some = slice(k, k + AT_ONCE)
+        sky[some] = ApertureStats(clean, CircularAnnulus(places[some], inner, outer), mask=bad).median
     measured = flux + sums - sky * aperture.area
     index = np.flatnonzero((holes == 0) & np.isfinite(measured) & (measured > 0))
     flux, measured = flux[index], measured[index]
