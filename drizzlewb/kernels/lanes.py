@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["TINY", "add_4", "cubic_window", "multiply_add", "quintic_window"]
+__all__ = ["TINY", "add_2", "add_4", "combine_8", "cubic_window", "multiply_add", "quintic_window"]
 
 TINY = 2.0**-150  # weights at or below it are zero in float32: they set no context bit
 
@@ -42,63 +42,108 @@ def _fused(builder, kind):
     )
 
 
-def _lanes(typed, context, builder, args, lanes):
-    """Build dow = weights[first:] * factor; num += dow * value; den += dow; ctx |= bit if dow > TINY."""
-    doubles = ir.VectorType(ir.DoubleType(), lanes)
-    words = ir.VectorType(ir.IntType(32), lanes)
+def _elements(builder, items, kind):
+    """A vector of these."""
+    vector = ir.Constant(ir.VectorType(kind, len(items)), ir.Undefined)
+    for k, item in enumerate(items):
+        vector = builder.insert_element(vector, item, ir.Constant(ir.IntType(32), k))
+    return vector
 
-    def pointer(which, index, vector):
-        array = context.make_array(typed[which])(context, builder, args[which])
-        return builder.bitcast(builder.gep(array.data, [index]), vector.as_pointer())
 
-    def load(address, align):
-        vector = builder.load(address)
-        vector.align = align
-        return vector
+def _pointer(typed, context, builder, args, which, index, vector):
+    """Address of a vector from an element of the argument `which`, an array, on."""
+    array = context.make_array(typed[which])(context, builder, args[which])
+    return builder.bitcast(builder.gep(array.data, [index]), vector.as_pointer())
 
-    def store(vector, address, align):
-        builder.store(vector, address).align = align
 
-    def spread(scalar, vector):
-        spread_out = ir.Constant(vector, ir.Undefined)
-        for k in range(lanes):
-            spread_out = builder.insert_element(spread_out, scalar, ir.Constant(ir.IntType(32), k))
-        return spread_out
+def _load(builder, address, align):
+    vector = builder.load(address)
+    vector.align = align
+    return vector
 
-    at, first, factor, value, bit = args[3], args[5], args[6], args[7], args[8]
-    dow = builder.fmul(load(pointer(4, first, doubles), 8), spread(factor, doubles))
-    address = pointer(0, at, doubles)
-    store(builder.fadd(load(address, 8), builder.fmul(dow, spread(value, doubles))), address, 8)
-    address = pointer(1, at, doubles)
-    store(builder.fadd(load(address, 8), dow), address, 8)
+
+def _add(typed, context, builder, args, at, weights, factor, value, bit):
+    """Build dow = weights * factor; num += dow * value; den += dow; ctx |= bit if dow > TINY."""
+    lanes = weights.type.count
+    doubles, words = weights.type, ir.VectorType(ir.IntType(32), lanes)
+
+    def change(which, vector, align, change_by, by):
+        address = _pointer(typed, context, builder, args, which, at, vector)
+        builder.store(change_by(_load(builder, address, align), by), address).align = align
+
+    dow = builder.fmul(weights, _elements(builder, [factor] * lanes, ir.DoubleType()))
+    by_value = builder.fmul(dow, _elements(builder, [value] * lanes, ir.DoubleType()))
+    change(0, doubles, 8, builder.fadd, by_value)
+    change(1, doubles, 8, builder.fadd, dow)
     positive = builder.fcmp_ordered(">", dow, ir.Constant(doubles, [TINY] * lanes))
-    bits = builder.select(positive, spread(bit, words), ir.Constant(words, [0] * lanes))
-    address = pointer(2, at, words)
-    store(builder.or_(load(address, 4), bits), address, 4)
+    bits = _elements(builder, [bit] * lanes, ir.IntType(32))
+    bits = builder.select(positive, bits, ir.Constant(words, [0] * lanes))
+    change(2, words, 4, builder.or_, bits)
     return context.get_dummy_value()
 
 
-def _adder(lanes):
-    @intrinsic
-    def add(typingctx, num, den, ctx, at, weights, first, factor, value, bit):
-        if not (factor == types.float64 and value == types.float64 and bit == types.uint32):
-            return None
-        signature = types.void(num, den, ctx, at, weights, first, factor, value, bit)
-
-        def codegen(context, builder, signature, args):
-            return _lanes(signature.args, context, builder, args, lanes)
-
-        return signature, codegen
-
-    return add
-
-
-# add(num, den, ctx, at, weights, first, factor, value, bit): for k in 0 ... 3,
+# add_4(num, den, ctx, at, weights, first, factor, value, bit): for k in 0 ... 3,
 # dow = weights[first + k] * factor; num[at + k] += dow * value; den[at + k] += dow;
-# ctx[at + k] |= bit where dow > TINY. num, den, weights are 1-D float64, ctx 1-D uint32, contiguous;
-# at, first integers; factor, value float64; bit uint32. Nothing checks bounds. Each operation is
-# rounded by itself, so that the bits are those of the same statements in a scalar loop.
-add_4 = _adder(4)
+# ctx[at + k] |= bit where dow > TINY. add_2(num, den, ctx, at, weight, next_weight, factor, value, bit): the
+# same of two weights. num, den, weights are 1-D float64, ctx 1-D uint32, contiguous; at, first integers;
+# weight, next_weight, factor, value float64; bit uint32. Nothing checks bounds. Each operation is rounded by
+# itself, so that the bits are those of the same statements in a scalar loop.
+@intrinsic
+def add_4(typingctx, num, den, ctx, at, weights, first, factor, value, bit):
+    if not (factor == types.float64 and value == types.float64 and bit == types.uint32):
+        return None
+
+    def codegen(context, builder, signature, args):
+        doubles = ir.VectorType(ir.DoubleType(), 4)
+        place = _pointer(signature.args, context, builder, args, 4, args[5], doubles)
+        return _add(signature.args, context, builder, args, args[3], _load(builder, place, 8), *args[6:])
+
+    return types.void(num, den, ctx, at, weights, first, factor, value, bit), codegen
+
+
+@intrinsic
+def add_2(typingctx, num, den, ctx, at, weight, next_weight, factor, value, bit):
+    if not all(t == types.float64 for t in (weight, next_weight, factor, value)) or bit != types.uint32:
+        return None
+
+    def codegen(context, builder, signature, args):
+        weights = _elements(builder, args[4:6], ir.DoubleType())
+        return _add(signature.args, context, builder, args, args[3], weights, *args[6:])
+
+    return types.void(num, den, ctx, at, weight, next_weight, factor, value, bit), codegen
+
+
+@intrinsic
+def combine_8(typingctx, out, at, source, places, factors):
+    """out[at + k] = sum over m of factors[m] * source[places[m] + k], for k in 0 ... 7.
+
+    out and source are 1-D float64, contiguous, and may be the same array; places and factors tuples of
+    as many integers and float64. Nothing checks bounds. The last product comes first; each of the others
+    is added as by `multiply_add`.
+    """
+    if not (isinstance(places, types.UniTuple) and isinstance(factors, types.UniTuple)):
+        return None
+    if places.count != factors.count or factors.dtype != types.float64:
+        return None
+
+    def codegen(context, builder, signature, args):
+        doubles = ir.VectorType(ir.DoubleType(), 8)
+
+        def pointer(which, index):
+            return _pointer(signature.args, context, builder, args, which, index, doubles)
+
+        total = None
+        for m in reversed(range(places.count)):
+            term = _load(builder, pointer(2, builder.extract_value(args[3], m)), 8)
+            factor = _elements(builder, [builder.extract_value(args[4], m)] * 8, ir.DoubleType())
+            if total is None:
+                total = builder.fmul(term, factor)
+            else:
+                total = builder.call(_fused(builder, doubles), [term, factor, total])
+        builder.store(total, pointer(0, args[1])).align = 8
+        return context.get_dummy_value()
+
+    return types.void(out, at, source, places, factors), codegen
 
 
 def _window(side, lanes):

@@ -45,16 +45,16 @@ def _nodes(wcs, h, x, y):
         nodes = np.empty((2, xx.size))
         map_points(wcs, h, xx.ravel(), yy.ravel(), nodes[0], nodes[1])
         return nodes.reshape(2, *xx.shape), 0.0
-    order = wcs.sip_a.shape[0]
-    powers_x = np.vander(x - wcs.sip_ref[0], order, increasing=True).T
-    powers_y = np.vander(y - wcs.sip_ref[1], order, increasing=True)
+    powers = np.arange(wcs.sip_a.shape[0])
+    powers_x = np.power.outer(x - wcs.sip_ref[0], powers).T
+    powers_y = np.power.outer(y - wcs.sip_ref[1], powers)
     plane = np.ones((3, y.size, x.size))
     plane[0] = powers_y @ wcs.sip_a.T @ powers_x + (x - wcs.crpix[0])
     plane[1] = powers_y @ wcs.sip_b.T @ powers_x + (y - wcs.crpix[1])[:, None]
-    out = np.tensordot(h, plane, 1)
+    out = (h @ plane.reshape(3, -1)).reshape(plane.shape)
     out[2][out[2] <= 0.0] = np.nan
-    tables = [abs(t).max() for t in (wcs.npol_x, wcs.npol_y, wcs.d2im_x, wcs.d2im_y) if t.size]
-    return out[:2] / out[2], 1.1 * float(sum(tables))
+    tables = sum(float(abs(t).max()) for t in (wcs.npol_x, wcs.npol_y) if t.size)
+    return out[:2] / out[2], 1.1 * (tables + float(wcs.d2im_limits[0] + wcs.d2im_limits[1]))
 
 
 def _ends(first, n, step):
@@ -109,14 +109,12 @@ def blocks(wcs, h, x0, y0, shape, pixfrac, scale, radius, tile):
     high += grown
     low -= grown
     # false, too, where the map is not defined throughout: its corners cannot judge such a block
-    away = (high[0] < ox0) | (low[0] > ox0 + tnx) | (high[1] < oy0) | (low[1] > oy0 + tny)
-    found = []
-    for k, row in enumerate(~away):
-        columns = np.flatnonzero(row)
-        if columns.size:
-            span = int(ends[columns[0]]), int(ends[columns[-1] + 1])
-            found.append((int(row_ends[k]), int(row_ends[k + 1]), *span))
-    return found
+    near = ~((high[0] < ox0) | (low[0] > ox0 + tnx) | (high[1] < oy0) | (low[1] > oy0 + tny))
+    rows = np.flatnonzero(near.any(axis=1))
+    near = near[rows]
+    first, last = near.argmax(axis=1), near.shape[1] - near[:, ::-1].argmax(axis=1)
+    found = row_ends[rows], row_ends[rows + 1], ends[first], ends[last]
+    return list(zip(*(column.tolist() for column in found), strict=True))
 
 
 @inner

@@ -11,12 +11,17 @@ of a pixel never depend on the run, row segment or region in which it was asked 
 import numpy as np
 
 from drizzlewb.kernels.jit import inner, kernel
-from drizzlewb.kernels.lanes import multiply_add
+from drizzlewb.kernels.lanes import combine_8, multiply_add
 from drizzlewb.kernels.transform import QUINTIC, arrays_of, focal, quintic_weight
 
 __all__ = ["map_lines", "map_row", "map_rows"]
 
 _SPARSE = 0.125  # tables with nodes closer than every 8 px (D2IM of the first kind) go point by point
+# The coefficients of a series, of z^0 ... z^5, stand in a vector of eight after two zeros: read from one place
+# before, they are those of z times the series. The vectors lie in one array; for x and for y there are
+# SIP's of each power of y', its derivatives along a row (see `_collapse`), and what is made from them.
+_PLACES = 10
+_SIP, _DERIVATIVES, _SMOOTH, _QUINTIC, _VECTORS = 0, 12, 24, 26, 28
 _STRIDE = 16  # runs are evaluated in whole strides of vector registers, but for the last one of a row
 
 
@@ -110,67 +115,76 @@ def _same_row_end(axes, ny, y, d_p, d_q, xs, k, e):
 
 
 @inner
-def _add_npol(table, axes, step, x, s_p, s_q, y, d_p, d_q, ref, c):
-    # Add the table's bilinear cell at the pixel x to the quintic c in z = x - ref, where x' is
-    # x + (s_p + s_q x) and y' is y + (d_p + d_q x); returns the x' at which the cell ends.
+def _add_npol(table, axes, step_x, step_y, cell, row, w_p, w_q, y, d_q, c, at):
+    # Add a table's bilinear cell to the series at c[at:] in z, where x' is w_p + w_q z and y' is y + d_q z.
     ny, nx = table.shape
-    row = _row_cell(axes, ny, y + (d_p + d_q * x))
-    slope_y = axes[2] if 0 <= row < ny - 1 else 0.0
-    j = max(row, 0)
-    cell = _node_cell(axes[0], axes[1], step, nx, x + (s_p + s_q * x))
-    p, q = _row_line(table, axes[0], axes[1], cell, float(j))
-    p1, q1 = _row_line(table, axes[0], axes[1], cell, float(min(j + 1, ny - 1)))
-    p1 = (p1 - p) * slope_y
-    q1 = (q1 - q) * slope_y
-    # p + q x' + (p1 + q1 x') (y' - y_node), in powers of z
-    w_p = ref + (s_p + s_q * ref)
-    w_q = 1.0 + s_q
-    v_p = y + (d_p + d_q * ref) - (j - axes[3]) / axes[2]
+    i, i1 = max(cell, 0), min(cell + 1, nx - 1)
+    j, j1 = max(row, 0), min(row + 1, ny - 1)
+    # p + q x' + (p1 + q1 x') y' from the cell's first node, in powers of z
+    p = np.float64(table[j, i])
+    p1 = np.float64(table[j1, i])
+    q = table[j, i1] - p
+    q1 = (table[j1, i1] - p1 - q) * (axes[0] * axes[2])
+    p1 = (p1 - p) * axes[2]
+    q *= axes[0]
+    w_p -= (i - axes[1]) * step_x
+    v_p = y - (j - axes[3]) * step_y
     steady = p1 + q1 * w_p
-    c[0] += p + q * w_p + v_p * steady
-    c[1] += q * w_q + d_q * steady + v_p * q1 * w_q
-    c[2] += d_q * q1 * w_q
-    return _cell_end(axes[1], step, nx, cell)
+    c[at] += p + q * w_p + v_p * steady
+    c[at + 1] += q * w_q + d_q * steady + v_p * q1 * w_q
+    c[at + 2] += d_q * q1 * w_q
 
 
 @inner
-def _collapse(sip, q, taylor):
-    # SIP along a row, and what its Taylor series needs: taylor[m] are the coefficients, from [1] on, of
-    # 1/(k! l!) d^k/dw^k d^l/dq^l sum_ij sip[i, j] w^i q^j, for (k, l) = 00, 01, 02, 10, 11, 20.
-    n = sip.shape[0] - 1
+def _vector(n):
+    return n * _PLACES + 2
+
+
+@inner
+def _collapse(c, sip, q, to):
+    # SIP along a row, and what its Taylor series needs: of the powers w^i in the vectors sip ... sip + 5, of
+    # q^0 ... q^5, the vectors to ... to + 5, which are
+    # 1/(k! l!) d^k/dw^k d^l/dq^l sum_ij sip_ij w^i q^j for (k, l) = 00, 01, 02, 10, 11, 20.
+    f = _vector(to)
+    f_q = _vector(to + 1)
+    f_qq = _vector(to + 2)
+    c[f : f_qq + 8] = 0.0
+    for j in range(5, -1, -1):
+        combine_8(c, f_qq, c, (f_q, f_qq), (1.0, q))
+        combine_8(c, f_q, c, (f, f_q), (1.0, q))
+        combine_8(c, f, c, (_vector(sip + j), f), (1.0, q))
+    f_w = _vector(to + 3)
+    f_wq = _vector(to + 4)
+    f_ww = _vector(to + 5)
     for i in range(6):
-        f = 0.0
-        df = 0.0
-        ddf = 0.0
-        for j in range(n - i, -1, -1):
-            ddf = ddf * q + df
-            df = df * q + f
-            f = f * q + sip[i, j]
-        taylor[0, 1 + i] = f
-        taylor[1, 1 + i] = df
-        taylor[2, 1 + i] = ddf
+        c[f_w + i] = (i + 1) * c[f + i + 1]
+        c[f_wq + i] = (i + 1) * c[f_q + i + 1]
+        c[f_ww + i] = 0.5 * (i + 1) * (i + 2) * c[f + i + 2]
 
 
 @inner
-def _derive(taylor):
-    for i in range(5):
-        taylor[3, 1 + i] = (i + 1) * taylor[0, 2 + i]
-        taylor[4, 1 + i] = (i + 1) * taylor[1, 2 + i]
-    for i in range(4):
-        taylor[5, 1 + i] = 0.5 * (i + 1) * (i + 2) * taylor[0, 3 + i]
-
-
-@inner
-def _compose(taylor, s_p, s_q, d_p, d_q, by_x, by_y, out):
-    # out(z) = the series at w = z + s and the shift d of q, with s = s_p + s_q z and d = d_p + d_q z, to
-    # the second order in both: f + s (f_w + s f_ww / 2 + d f_wq) + d (f_q + d f_qq / 2).
-    for i in range(1, 7):
-        x = multiply_add(s_p, taylor[5, i], multiply_add(s_q, taylor[5, i - 1], taylor[3, i]))
-        by_x[i] = multiply_add(d_p, taylor[4, i], multiply_add(d_q, taylor[4, i - 1], x))
-        by_y[i] = multiply_add(d_p, taylor[2, i], multiply_add(d_q, taylor[2, i - 1], taylor[1, i]))
-    for i in range(6):
-        x = multiply_add(s_p, by_x[i + 1], multiply_add(s_q, by_x[i], taylor[0, i + 1]))
-        out[i] = multiply_add(d_p, by_y[i + 1], multiply_add(d_q, by_y[i], x))
+def _compose(c, of, s_p, s_q, d_p, d_q, to):
+    # The series at w = z + s and the shift d of q, with s = s_p + s_q z and d = d_p + d_q z, to the second
+    # order in both: f + s f_w + d f_q + s^2 f_ww / 2 + s d f_wq + d^2 f_qq / 2.
+    f = _vector(of)
+    f_q = _vector(of + 1)
+    f_qq = _vector(of + 2)
+    f_w = _vector(of + 3)
+    f_wq = _vector(of + 4)
+    f_ww = _vector(of + 5)
+    combine_8(
+        c,
+        _vector(to),
+        c,
+        (
+            f, f_w, f_w - 1, f_q, f_q - 1, f_ww, f_ww - 1, f_ww - 2, f_wq, f_wq - 1, f_wq - 2,
+            f_qq, f_qq - 1, f_qq - 2,
+        ),
+        (
+            1.0, s_p, s_q, d_p, d_q, s_p * s_p, 2.0 * s_p * s_q, s_q * s_q,
+            s_p * d_p, s_p * d_q + s_q * d_p, s_q * d_q, d_p * d_p, 2.0 * d_p * d_q, d_q * d_q,
+        ),
+    )  # fmt: skip
 
 
 @inner
@@ -245,58 +259,82 @@ def _sampled_rows(crpix, grid_x, grid_y, grid_axes, h, ys, xs, density, out_x, o
 
 @kernel
 def _straight_rows(
-    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, ys, xs, density, zs, taylor,
+    crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, ys, xs, density, zs, c,
     out_x, out_y,
 ):  # fmt: skip
-    # zs (n,) and taylor (3, 7, 7), zeros, are scratch.
+    # zs (n,) and c (_VECTORS * _PLACES + 8,), zeros, are scratch.
     ref = sip_ref[0]
     n = xs.size
     for k in range(n):
         zs[k] = xs[k] - ref
-    lines = taylor[2]
-    by_shift, smooth, quintics, steps = lines[0:2], lines[2:4], lines[4:6], lines[6]
+    for i in range(sip_a.shape[0]):
+        for j in range(sip_a.shape[0]):
+            c[_vector(_SIP + j) + i] = sip_a[i, j]
+            c[_vector(_SIP + 6 + j) + i] = sip_b[i, j]
+    steps = c[_VECTORS * _PLACES :].reshape(4, 2)
     for m in range(4):
-        steps[m] = 1.0 / axes[m, 0]  # of no table: never used
+        # of no table: never used
+        steps[m, 0] = 1.0 / axes[m, 0]
+        steps[m, 1] = 1.0 / axes[m, 2]
+    shifted = d2im_x.size > 0 or d2im_y.size > 0
+    alike = npol_x.shape[0] == npol_y.shape[0] and npol_x.shape[1] == npol_y.shape[1]
+    for m in range(4):
+        alike = alike and axes[0, m] == axes[1, m]
+    f_x = _vector(_DERIVATIVES)
+    f_y = _vector(_DERIVATIVES + 6)
+    quintic_x = _vector(_QUINTIC)
+    quintic_y = _vector(_QUINTIC + 1)
     for row in range(ys.size):
         y = ys[row]
         for g in range(2):
-            _collapse(sip_b if g == 1 else sip_a, y - sip_ref[1], taylor[g])
-        taylor[0, 0, 1] += ref - crpix[0]
-        taylor[0, 0, 2] += 1.0
-        taylor[1, 0, 1] += y - crpix[1]
-        taylor[1, 1, 1] += 1.0
-        for g in range(2):
-            _derive(taylor[g])
+            _collapse(c, _SIP + 6 * g, y - sip_ref[1], _DERIVATIVES + 6 * g)
+        # ... and the undistorted pixel itself, with its derivatives
+        c[f_x] += ref - crpix[0]
+        c[f_x + 1] += 1.0
+        c[_vector(_DERIVATIVES + 3)] += 1.0
+        c[f_y] += y - crpix[1]
+        c[_vector(_DERIVATIVES + 7)] += 1.0
         k = np.int64(0)
         while k < n:
             # A cell of D2IM ...
-            s_p, s_q, s_end = _shift(d2im_x, axes[2], steps[2], y, xs[k])
-            d_p, d_q, d_end = _shift(d2im_y, axes[3], steps[3], y, xs[k])
+            s_p, s_q, s_end = _shift(d2im_x, axes[2], steps[2, 0], y, xs[k])
+            d_p, d_q, d_end = _shift(d2im_y, axes[3], steps[3, 0], y, xs[k])
             last = _run_end(xs, k, 0.0, 0.0, min(s_end, d_end), density)
+            w_p = s_p + s_q * ref
+            v_p = d_p + d_q * ref
             for g in range(2):
-                _compose(
-                    taylor[g], s_p + s_q * ref, s_q, d_p + d_q * ref, d_q, by_shift[0], by_shift[1], smooth[g]
-                )
+                if shifted:
+                    _compose(c, _DERIVATIVES + 6 * g, w_p, s_q, v_p, d_q, _SMOOTH + g)
+                else:
+                    combine_8(c, _vector(_SMOOTH + g), c, (_vector(_DERIVATIVES + 6 * g),), (1.0,))
+            w_p += ref
+            v_p += y
             while k < last:
                 # ... and in it the cells of NPOL.
                 limit = np.inf
+                cell = np.int64(0)
+                line = np.int64(0)
                 for g in range(2):
-                    for i in range(6):
-                        quintics[g, i] = smooth[g, i]
+                    combine_8(c, _vector(_QUINTIC + g), c, (_vector(_SMOOTH + g),), (1.0,))
                     table = npol_y if g == 1 else npol_x
                     if table.size > 0:
-                        end = _add_npol(
-                            table, axes[g], steps[g], xs[k], s_p, s_q, y, d_p, d_q, ref, quintics[g]
-                        )
-                        limit = min(limit, end)
+                        if g == 0 or not alike:
+                            xd = xs[k] + (s_p + s_q * xs[k])
+                            cell = _node_cell(axes[g, 0], axes[g, 1], steps[g, 0], table.shape[1], xd)
+                            line = _row_cell(axes[g], table.shape[0], y + (d_p + d_q * xs[k]))
+                            limit = min(limit, _cell_end(axes[g, 1], steps[g, 0], table.shape[1], cell))
+                        _add_npol(
+                            table, axes[g], steps[g, 0], steps[g, 1], cell, line, w_p, 1.0 + s_q, v_p, d_q,
+                            c, _vector(_QUINTIC + g),
+                        )  # fmt: skip
                 e = min(last, _run_end(xs, k, s_p, s_q, limit, density))
                 if npol_x.size > 0:
                     e = _same_row_end(axes[0], npol_x.shape[0], y, d_p, d_q, xs, k, e)
-                if npol_y.size > 0:
+                if npol_y.size > 0 and not alike:
                     e = _same_row_end(axes[1], npol_y.shape[0], y, d_p, d_q, xs, k, e)
                 # What is written beyond the run is overwritten by the next one.
                 end = min(k + (e - k + _STRIDE - 1) // _STRIDE * _STRIDE, n)
-                _project(h, quintics[0], quintics[1], zs, k, end, out_x[row], out_y[row])
+                _project(h, c[quintic_x:], c[quintic_y:], zs, k, end, out_x[row], out_y[row])
                 k = e
 
 
@@ -316,7 +354,7 @@ def _pixel_rows(crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, ax
 
 def _straight(wcs):
     # Whether the chain along a row is a polynomial of the fifth degree from table node to table node.
-    if wcs.sip_a.shape[0] > 6 or wcs.table_axes[:, 0].max() > _SPARSE:
+    if wcs.sip_a.shape[0] > 6 or max(wcs.table_axes[:, 0].tolist()) > _SPARSE:
         return False
     return (wcs.d2im_x.size == 0 and wcs.d2im_y.size == 0) or wcs.d2im_limits[2] > 0.0
 
@@ -343,7 +381,9 @@ def map_rows(wcs, h, j0, j1, yoff, xoff, i0, i1, out_x, out_y):
     -----
     The bits of each pixel are independent of the ranges.
     """
-    map_lines(wcs, h, np.arange(j0, j1) + float(yoff), np.arange(i0, i1) + float(xoff), out_x, out_y)
+    y = np.arange(j0, j1, dtype=np.float64)
+    x = np.arange(i0, i1, dtype=np.float64)
+    map_lines(wcs, h, y + yoff if yoff else y, x + xoff if xoff else x, out_x, out_y)
 
 
 def map_lines(wcs, h, y, x, out_x, out_y):
@@ -366,7 +406,7 @@ def map_lines(wcs, h, y, x, out_x, out_y):
     if wcs.grid_x.size > 0:
         _sampled_rows(wcs.crpix, wcs.grid_x, wcs.grid_y, wcs.grid_axes, h, y, x, density, out_x, out_y)
     elif _straight(wcs):
-        scratch = np.empty(x.size), np.zeros((3, 7, 7))
+        scratch = np.empty(x.size), np.zeros(_VECTORS * _PLACES + 8)
         _straight_rows(*arrays_of(wcs), h, y, x, density, *scratch, out_x, out_y)
     else:
         _pixel_rows(*arrays_of(wcs), h, y, x, out_x, out_y)

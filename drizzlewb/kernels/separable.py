@@ -8,7 +8,7 @@ exponentials of the Gaussian are computed several at once.
 import numpy as np
 
 from drizzlewb.kernels.jit import inner, kernel
-from drizzlewb.kernels.lanes import add_4
+from drizzlewb.kernels.lanes import add_2, add_4
 from drizzlewb.kernels.overlap import BATCH, blocks, nearest, touch
 from drizzlewb.kernels.rows import map_rows
 
@@ -137,11 +137,12 @@ def _turbo(data, weight, column, mx, my, area, radius, q, bit, ox0, oy0, tny, tn
                         _add(num, den, at + 1, u1 * v, value)
                         if side == 3:
                             _add(num, den, at + 2, u2 * v, value)
-                    else:
+                    elif side == 3:
                         touch(num, den, ctx, at, u0 * v, value, bit)
                         touch(num, den, ctx, at + 1, u1 * v, value, bit)
-                        if side == 3:
-                            touch(num, den, ctx, at + 2, u2 * v, value, bit)
+                        touch(num, den, ctx, at + 2, u2 * v, value, bit)
+                    else:
+                        add_2(num, den, ctx, at, u0, u1, v, value, bit)
                     at += tnx
                 continue
             x = xs[i]
