@@ -82,14 +82,15 @@ def _add(typed, context, builder, args, at, weights, factor, value, bit):
     return context.get_dummy_value()
 
 
-# add_4(num, den, ctx, at, weights, first, factor, value, bit): for k in 0 ... 3,
-# dow = weights[first + k] * factor; num[at + k] += dow * value; den[at + k] += dow;
-# ctx[at + k] |= bit where dow > TINY. add_2(num, den, ctx, at, weight, next_weight, factor, value, bit): the
-# same of two weights. num, den, weights are 1-D float64, ctx 1-D uint32, contiguous; at, first integers;
-# weight, next_weight, factor, value float64; bit uint32. Nothing checks bounds. Each operation is rounded by
-# itself, so that the bits are those of the same statements in a scalar loop.
 @intrinsic
 def add_4(typingctx, num, den, ctx, at, weights, first, factor, value, bit):
+    """Add four weights from weights[first] on to the sums of four pixels from `at` on.
+
+    For k in 0 ... 3, dow = weights[first + k] * factor; num[at + k] += dow * value; den[at + k] += dow;
+    ctx[at + k] |= bit where dow > TINY. num, den are 1-D float64, weights float64, ctx 1-D uint32, all
+    contiguous; at, first integers; factor, value float64; bit uint32. Nothing checks bounds. Each operation
+    is rounded by itself, so that the bits are those of the same statements in a scalar loop.
+    """
     if not (factor == types.float64 and value == types.float64 and bit == types.uint32):
         return None
 
@@ -103,6 +104,7 @@ def add_4(typingctx, num, den, ctx, at, weights, first, factor, value, bit):
 
 @intrinsic
 def add_2(typingctx, num, den, ctx, at, weight, next_weight, factor, value, bit):
+    """Add two weights, float64, to the sums of two pixels: see `add_4`."""
     if not all(t == types.float64 for t in (weight, next_weight, factor, value)) or bit != types.uint32:
         return None
 

@@ -17,9 +17,9 @@ from drizzlewb.kernels.transform import QUINTIC, arrays_of, focal, quintic_weigh
 __all__ = ["map_lines", "map_row", "map_rows"]
 
 _SPARSE = 0.125  # tables with nodes closer than every 8 px (D2IM of the first kind) go point by point
-# The coefficients of a series, of z^0 ... z^5, stand in a vector of eight after two zeros: read from one place
-# before, they are those of z times the series. The vectors lie in one array; for x and for y there are
-# SIP's of each power of y', its derivatives along a row (see `_collapse`), and what is made from them.
+# The coefficients of a series, of z^0 ... z^5, stand in a vector of eight after two zeros: read from one
+# place before, they are those of z times the series. The vectors lie in one array; for x and for y there
+# are SIP's of each power of y', its derivatives along a row (see `_collapse`), and what is made from them.
 _PLACES = 10
 _SIP, _DERIVATIVES, _SMOOTH, _QUINTIC, _VECTORS = 0, 12, 24, 26, 28
 _STRIDE = 16  # runs are evaluated in whole strides of vector registers, but for the last one of a row

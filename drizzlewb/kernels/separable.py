@@ -31,27 +31,6 @@ LUT_STEP = 0.003  # of the peer's Lanczos table, in input pixels
 
 
 @inner
-def _spread(num, den, ctx, tny, tnx, i0, j0, side, wx, wy, q, value, bit):
-    """Add the side x side window q * wy * wx, whose first pixel is tile pixel (i0, j0), to flat sums.
-
-    `wx` is zero from `side` on, to a multiple of four.
-    """
-    last = (j0 + side - 1) * tnx + i0 + wx.size
-    if i0 < 0 or j0 < 0 or i0 + side > tnx or j0 + side > tny or last > num.size:
-        for r in range(max(0, -j0), min(side, tny - j0)):
-            factor = wy[r] * q
-            for c in range(max(0, -i0), min(side, tnx - i0)):
-                touch(num, den, ctx, (j0 + r) * tnx + i0 + c, wx[c] * factor, value, bit)
-    else:
-        # Runs may pass the end of the window, and of the tile's row: there they add zeros.
-        for r in range(side):
-            at = (j0 + r) * tnx + i0
-            factor = wy[r] * q
-            for c in range(0, side, 4):
-                add_4(num, den, ctx, at + c, wx, c, factor, value, bit)
-
-
-@inner
 def _add(num, den, at, dow, value):
     """`touch` without the context."""
     k = np.uint64(at)
@@ -192,76 +171,128 @@ def _exponentials(x, n):
         x[k] *= two_to[k]
 
 
-# Rows of the scratch, BATCH wide: mapped position, weight, value; first pixel of the window; and for
-# the Gaussian its value there and its growth to the next pixel.
-_X, _Y, _W, _D, _I, _J, _EX, _EY, _GX, _GY = range(10)
+# Rows of the scratch, BATCH wide: mapped position, weight, value; first pixel of the window; from there to
+# the position. For the Gaussian: its value there and its growth to the next pixel.
+_X, _Y, _W, _D, _I, _J, _TX, _TY, _EX, _EY, _GX, _GY = range(12)
+
+
+@inner
+def _spread(s, m, side, wx, wy, bit, ox0, oy0, tny, tnx, num, den, ctx):
+    """Add the windows of m drops, side x side pixels of weights w * wy * wx, to flat sums, in turn.
+
+    The rows of `wx` are zero from `side` on, to a multiple of four.
+    """
+    # A loop around all, as a call for each drop would hand over more numbers than are added in it.
+    across = wx.shape[1]
+    for k in range(m):
+        n = np.uint64(k)  # unsigned: spares the test for a negative index
+        i0 = np.int64(s[_I, n]) - ox0
+        j0 = np.int64(s[_J, n]) - oy0
+        w = s[_W, n]
+        value = s[_D, n]
+        last = (j0 + side - 1) * tnx + i0 + across
+        if i0 < 0 or j0 < 0 or i0 + side > tnx or j0 + side > tny or last > num.size:
+            for r in range(max(0, -j0), min(side, tny - j0)):
+                factor = wy[k, r] * w
+                for c in range(max(0, -i0), min(side, tnx - i0)):
+                    touch(num, den, ctx, (j0 + r) * tnx + i0 + c, wx[k, c] * factor, value, bit)
+            continue
+        # Runs may pass the end of the window, and of the tile's row: there they add zeros.
+        at = j0 * tnx + i0
+        first = k * across
+        if across == 4:
+            for r in range(side):
+                add_4(num, den, ctx, at, wx, first, wy[n, np.uint64(r)] * w, value, bit)
+                at += tnx
+        else:
+            for r in range(side):
+                factor = wy[n, np.uint64(r)] * w
+                for c in range(0, across, 4):
+                    add_4(num, den, ctx, at + c, wx, first + c, factor, value, bit)
+                at += tnx
+
+
+@inner
+def _gaussian_weights(s, m, radius, side, efac, steps, wx, wy):
+    """Weights of the windows of m drops, by rows and columns."""
+    for k in range(m):
+        tx = s[_TX, k]
+        ty = s[_TY, k]
+        s[_EX, k] = -efac * tx * tx
+        s[_EY, k] = -efac * ty * ty
+        s[_GX, k] = 2.0 * efac * tx
+        s[_GY, k] = 2.0 * efac * ty
+    if steps.size > 0:
+        for a in (_EX, _EY, _GX, _GY):
+            _exponentials(s[a], m)
+    for k in range(m):
+        x = s[_X, k]
+        y = s[_Y, k]
+        i0 = s[_I, k]
+        j0 = s[_J, k]
+        # zero past the pixels that hold x + radius and y + radius
+        nx = np.floor(x + radius + 0.5) - i0
+        ny = np.floor(y + radius + 0.5) - j0
+        if steps.size > 0:
+            # exp(-e (t - c)^2), from one c to the next: times exp(2 e t) exp(-e (2 c + 1))
+            ex = s[_EX, k]
+            ey = s[_EY, k]
+            for c in range(side):
+                wx[k, c] = ex if c <= nx else 0.0
+                wy[k, c] = ey if c <= ny else 0.0
+                ex *= s[_GX, k] * steps[c]
+                ey *= s[_GY, k] * steps[c]
+        else:
+            for c in range(side):
+                wx[k, c] = np.exp(-efac * (x - i0 - c) * (x - i0 - c)) if c <= nx else 0.0
+                wy[k, c] = np.exp(-efac * (y - j0 - c) * (y - j0 - c)) if c <= ny else 0.0
+
+
+@inner
+def _lanczos_weights(t, m, side, per_step, table, place, w):
+    """Weights of the windows of m drops along one axis; t are the drops' places in their windows."""
+    last_entry = table.size - 1.0
+    for c in range(side):
+        for k in range(m):
+            place[k] = np.int32(min(abs(t[k] - c) * per_step + 0.5, last_entry))
+        for k in range(m):
+            w[k, c] = table[np.uint32(place[k])]
+
+
+@inner
+def _add_points(s, m, bit, ox0, oy0, tny, tnx, num, den, ctx):
+    """Add m drops to the pixels in which they lie."""
+    for k in range(m):
+        ti = nearest(s[_X, k]) - ox0
+        tj = nearest(s[_Y, k]) - oy0
+        if ti >= 0 and ti < tnx and tj >= 0 and tj < tny:
+            touch(num, den, ctx, tj * tnx + ti, s[_W, k], s[_D, k], bit)
 
 
 @inner
 def _add_batch(
-    s, m, kernel_id, radius, side, q, efac, steps, per_step, table, bit, ox0, oy0, tny, tnx, num, den, ctx
-):
+    s, m, kernel_id, radius, side, q, efac, steps, per_step, table, wx, wy, place, bit,
+    ox0, oy0, tny, tnx, num, den, ctx,
+):  # fmt: skip
     """Add the windows of m drops in turn."""
-    last_entry = table.size - 1.0
     if kernel_id == POINT:
-        for k in range(m):
-            ti = nearest(s[_X, k]) - ox0
-            tj = nearest(s[_Y, k]) - oy0
-            if ti >= 0 and ti < tnx and tj >= 0 and tj < tny:
-                touch(num, den, ctx, tj * tnx + ti, s[_W, k], s[_D, k], bit)
+        _add_points(s, m, bit, ox0, oy0, tny, tnx, num, den, ctx)
         return
-    wx = np.zeros((side + 3) // 4 * 4)
-    wy = np.zeros(side)
     # The first pixel that holds a part of the window; for lanczos, whose weights are zero from `radius` on,
     # the first whose centre does.
     shift = 0.5 if kernel_id == GAUSSIAN else 1.0
     for k in range(m):
         s[_I, k] = np.floor(s[_X, k] - radius + shift)
         s[_J, k] = np.floor(s[_Y, k] - radius + shift)
+        s[_TX, k] = s[_X, k] - s[_I, k]
+        s[_TY, k] = s[_Y, k] - s[_J, k]
+        s[_W, k] *= q
     if kernel_id == GAUSSIAN:
-        for k in range(m):
-            tx = s[_X, k] - s[_I, k]
-            ty = s[_Y, k] - s[_J, k]
-            s[_EX, k] = -efac * tx * tx
-            s[_EY, k] = -efac * ty * ty
-            s[_GX, k] = 2.0 * efac * tx
-            s[_GY, k] = 2.0 * efac * ty
-        if steps.size > 0:
-            for a in (_EX, _EY, _GX, _GY):
-                _exponentials(s[a], m)
-    for k in range(m):
-        x = s[_X, k]
-        y = s[_Y, k]
-        i0 = s[_I, k]
-        j0 = s[_J, k]
-        ti = int(i0) - ox0
-        tj = int(j0) - oy0
-        w = q * s[_W, k]
-        value = s[_D, k]
-        if kernel_id == GAUSSIAN:
-            # zero past the pixels that hold x + radius and y + radius
-            nx = np.floor(x + radius + 0.5) - i0
-            ny = np.floor(y + radius + 0.5) - j0
-            if steps.size > 0:
-                # exp(-e (t - c)^2), from one c to the next: times exp(2 e t) exp(-e (2 c + 1))
-                ex = s[_EX, k]
-                ey = s[_EY, k]
-                for c in range(side):
-                    wx[c] = ex if c <= nx else 0.0
-                    wy[c] = ey if c <= ny else 0.0
-                    ex *= s[_GX, k] * steps[c]
-                    ey *= s[_GY, k] * steps[c]
-            else:
-                for c in range(side):
-                    wx[c] = np.exp(-efac * (x - i0 - c) * (x - i0 - c)) if c <= nx else 0.0
-                    wy[c] = np.exp(-efac * (y - j0 - c) * (y - j0 - c)) if c <= ny else 0.0
-        else:
-            tx = x - i0
-            ty = y - j0
-            for c in range(side):
-                wx[c] = table[int(min(abs(tx - c) * per_step + 0.5, last_entry))]
-                wy[c] = table[int(min(abs(ty - c) * per_step + 0.5, last_entry))]
-        _spread(num, den, ctx, tny, tnx, ti, tj, side, wx, wy, w, value, bit)
+        _gaussian_weights(s, m, radius, side, efac, steps, wx, wy)
+    else:
+        _lanczos_weights(s[_TX], m, side, per_step, table, place, wx)
+        _lanczos_weights(s[_TY], m, side, per_step, table, place, wy)
+    _spread(s, m, side, wx, wy, bit, ox0, oy0, tny, tnx, num, den, ctx)
 
 
 @inner
@@ -320,7 +351,10 @@ def _separable(
     # most pixels that a drop can reach; a lanczos window that begins at a centre ends one earlier
     side = np.int64(np.ceil(2.0 * radius - 1e-9)) + (1 if kernel_id == GAUSSIAN else 0)
     per_step = scale / LUT_STEP
-    s = np.empty((10, BATCH))
+    s = np.empty((12, BATCH))
+    wx = np.zeros((BATCH, (side + 3) // 4 * 4))
+    wy = np.zeros((BATCH, side))
+    place = np.empty(BATCH, np.int32)
     m = np.int64(0)
     area = scale * scale
     # the recurrence must neither underflow at the window's edge nor overflow across it
@@ -336,7 +370,7 @@ def _separable(
             i, m = _collect(row, row_weight, mx[j], my[j], area, i, m, s, radius, ox0, oy0, tny, tnx)
             if m == BATCH or (j == ny - 1 and i == mx.shape[1]):
                 _add_batch(
-                    s, m, kernel_id, radius, side, q, efac, steps, per_step, table, bit,
+                    s, m, kernel_id, radius, side, q, efac, steps, per_step, table, wx, wy, place, bit,
                     ox0, oy0, tny, tnx, num, den, ctx,
                 )  # fmt: skip
                 m = np.int64(0)
