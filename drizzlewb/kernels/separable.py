@@ -39,50 +39,77 @@ def _add(num, den, at, dow, value):
 
 
 # Rows of what `_turbo_windows` finds of a run of pixels: extents in x, and those in y times the weight, of
-# the first three columns and rows of the window; its first pixel; whether it lies in the tile (1), may do so
-# in part (0), or cannot (-1).
-_ACROSS, _UP, _TX, _TY, _STATE = 0, 3, 6, 7, 8
+# the first three columns and rows of the window; and where it begins in the flat tile: -1 for a window that
+# leaves the tile or is larger, -2 where there is nothing to add.
+_ACROSS, _UP, _AT = 0, 3, 6
 _RUN = 64
 
 
 @inner
-def _turbo_windows(data, weight, xs, ys, first, end, area, radius, q, side, ox0, oy0, tny, tnx, found):
+def _turbo_windows(data, weight, xs, ys, first, end, radius, q, side, ox0, oy0, tny, tnx, found):
     """Windows of the pixels [first, end) of a row. No branches, so that it becomes vector instructions."""
+    width = 2.0 * radius
     for k in range(first, end):
         i = np.uint64(k)  # unsigned: spares the test for a negative index
         n = np.uint64(k - first)
         w = np.float64(weight[i])
-        x = xs[i]
-        y = ys[i]
-        # false, too, for NaN, and where the map is not defined
-        sound = (w > 0.0) & (w < np.inf) & (abs(data[i]) < np.inf)
-        sound &= (x > ox0 - 1.0 - radius) & (x < ox0 + tnx + radius)
-        sound &= (y > oy0 - 1.0 - radius) & (y < oy0 + tny + radius)
-        w *= q
-        i0 = np.floor(x - radius + 0.5)
-        j0 = np.floor(y - radius + 0.5)
-        x_end = x + radius
-        y_end = y + radius
-        found[_ACROSS, n] = min(x_end, i0 + 0.5) - (x - radius)
-        found[_ACROSS + 1, n] = max(min(x_end, i0 + 1.5) - (i0 + 0.5), 0.0)
-        found[_ACROSS + 2, n] = max(min(x_end, i0 + 2.5) - (i0 + 1.5), 0.0)
-        found[_UP, n] = (min(y_end, j0 + 0.5) - (y - radius)) * w
-        found[_UP + 1, n] = max(min(y_end, j0 + 1.5) - (j0 + 0.5), 0.0) * w
-        found[_UP + 2, n] = max(min(y_end, j0 + 2.5) - (j0 + 1.5), 0.0) * w
+        x = xs[i] - radius
+        y = ys[i] - radius
+        i0 = np.floor(x + 0.5)
+        j0 = np.floor(y + 0.5)
         tx = i0 - ox0
         ty = j0 - oy0
-        found[_TX, n] = tx
-        found[_TY, n] = ty
+        # false, too, for NaN, and where the map is not defined
+        sound = (w > 0.0) & (w < np.inf) & (abs(data[i]) < np.inf)
+        sound &= (tx > -side) & (tx < tnx) & (ty > -side) & (ty < tny)
         whole = (tx >= 0.0) & (ty >= 0.0) & (tx + side <= tnx) & (ty + side <= tny) & (side <= 3)
-        state = 1.0 if whole else 0.0
-        found[_STATE, n] = state if sound else -1.0
+        at = ty * tnx + tx if whole else -1.0
+        found[_AT, n] = at if sound else -2.0
+        w *= q
+        u = min(i0 + 0.5 - x, width)
+        rest = width - u
+        found[_ACROSS, n] = u
+        u = min(rest, 1.0)
+        found[_ACROSS + 1, n] = u
+        found[_ACROSS + 2, n] = rest - u
+        v = min(j0 + 0.5 - y, width)
+        rest = width - v
+        found[_UP, n] = v * w
+        v = min(rest, 1.0)
+        found[_UP + 1, n] = v * w
+        found[_UP + 2, n] = (rest - v) * w
+
+
+@inner
+def _turbo_large(x, y, radius, w, value, bit, side, ox0, oy0, tny, tnx, num, den, ctx):
+    """Add a drop that reaches more than three pixels, or leaves the tile."""
+    x -= radius
+    y -= radius
+    i0 = np.floor(x + 0.5)
+    j0 = np.floor(y + 0.5)
+    tj = np.int64(j0) - oy0
+    v = min(j0 + 0.5 - y, 2.0 * radius)
+    rest_y = 2.0 * radius
+    for _ in range(side):
+        ti = np.int64(i0) - ox0
+        u = min(i0 + 0.5 - x, 2.0 * radius)
+        rest_x = 2.0 * radius
+        for _ in range(side):
+            if 0 <= ti < tnx and 0 <= tj < tny:
+                touch(num, den, ctx, tj * tnx + ti, u * (v * w), value, bit)
+            rest_x -= u
+            u = min(rest_x, 1.0)
+            ti += 1
+        rest_y -= v
+        v = min(rest_y, 1.0)
+        tj += 1
 
 
 @kernel
 def _turbo(data, weight, column, mx, my, area, radius, q, bit, ox0, oy0, tny, tnx, num, den, ctx):
     """Add a block of rows with the turbo kernel: an upright square of half-width `radius`."""
     side = np.int64(np.ceil(2.0 * radius - 1e-9)) + 1  # most pixels that a drop can reach
-    found = np.empty((9, _RUN))
+    found = np.empty((7, _RUN))
     plain = bit == np.uint32(0)
     n = mx.shape[1]
     for r in range(data.shape[0]):
@@ -95,46 +122,36 @@ def _turbo(data, weight, column, mx, my, area, radius, q, bit, ox0, oy0, tny, tn
             p = np.uint64(k % _RUN)
             if k % _RUN == 0:
                 end = min(k + _RUN, n)
-                _turbo_windows(
-                    row, row_weight, xs, ys, k, end, area, radius, q, side, ox0, oy0, tny, tnx, found
-                )
-            state = found[_STATE, p]
-            if state < 0.0:
+                _turbo_windows(row, row_weight, xs, ys, k, end, radius, q, side, ox0, oy0, tny, tnx, found)
+            at = np.int64(found[_AT, p])
+            if at == -2:
                 continue
             value = row[i] * area
-            ti = np.int64(found[_TX, p])
-            tj = np.int64(found[_TY, p])
-            if state > 0.0:
-                u0 = found[_ACROSS, p]
-                u1 = found[_ACROSS + 1, p]
-                u2 = found[_ACROSS + 2, p]
-                at = tj * tnx + ti
-                for c in range(side):
-                    v = found[np.uint64(_UP + c), p]
-                    if plain:
-                        _add(num, den, at, u0 * v, value)
-                        _add(num, den, at + 1, u1 * v, value)
-                        if side == 3:
-                            _add(num, den, at + 2, u2 * v, value)
-                    elif side == 3:
-                        touch(num, den, ctx, at, u0 * v, value, bit)
-                        touch(num, den, ctx, at + 1, u1 * v, value, bit)
-                        touch(num, den, ctx, at + 2, u2 * v, value, bit)
-                    else:
-                        add_2(num, den, ctx, at, u0, u1, v, value, bit)
-                    at += tnx
+            if at < 0:
+                _turbo_large(
+                    xs[i], ys[i], radius, np.float64(row_weight[i]) * q, value, bit, side,
+                    ox0, oy0, tny, tnx, num, den, ctx,
+                )  # fmt: skip
                 continue
-            x = xs[i]
-            y = ys[i]
-            w = np.float64(row_weight[i]) * q
-            i0 = np.floor(x - radius + 0.5)
-            j0 = np.floor(y - radius + 0.5)
-            for m in range(max(0, -tj), min(side, tny - tj)):
-                v = min(y + radius, j0 + m + 0.5) - (y - radius if m == 0 else j0 + m - 0.5)
-                v = max(v, 0.0) * w
-                for c in range(max(0, -ti), min(side, tnx - ti)):
-                    u = min(x + radius, i0 + c + 0.5) - (x - radius if c == 0 else i0 + c - 0.5)
-                    touch(num, den, ctx, (tj + m) * tnx + ti + c, max(u, 0.0) * v, value, bit)
+            u0 = found[_ACROSS, p]
+            u1 = found[_ACROSS + 1, p]
+            if side == 2 and not plain:
+                add_2(num, den, ctx, at, u0, u1, found[_UP, p], value, bit)
+                add_2(num, den, ctx, at + tnx, u0, u1, found[_UP + 1, p], value, bit)
+                continue
+            u2 = found[_ACROSS + 2, p]
+            for c in range(side):
+                v = found[np.uint64(_UP + c), p]
+                if plain:
+                    _add(num, den, at, u0 * v, value)
+                    _add(num, den, at + 1, u1 * v, value)
+                    if side == 3:
+                        _add(num, den, at + 2, u2 * v, value)
+                else:
+                    touch(num, den, ctx, at, u0 * v, value, bit)
+                    touch(num, den, ctx, at + 1, u1 * v, value, bit)
+                    touch(num, den, ctx, at + 2, u2 * v, value, bit)
+                at += tnx
 
 
 @inner
