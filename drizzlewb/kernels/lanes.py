@@ -1,4 +1,4 @@
-"""Short inner loops as vector instructions: a run of weights added to the sums; interpolation.
+"""Short inner loops as vector instructions: weights added to the sums, series, interpolation, comparisons.
 
 numba leaves short inner loops over three different arrays scalar, or guards each run of them with
 checks for overlapping memory that cost more than the run. This writes the vector instructions
@@ -13,7 +13,18 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["TINY", "add_2", "add_4", "combine_8", "cubic_window", "multiply_add", "quintic_window"]
+__all__ = [
+    "TINY",
+    "add_2",
+    "add_4",
+    "combine_8",
+    "count_ones",
+    "cubic_window",
+    "lowest_one",
+    "multiply_add",
+    "quintic_window",
+    "split_32",
+]
 
 TINY = 2.0**-150  # weights at or below it are zero in float32: they set no context bit
 
@@ -146,6 +157,73 @@ def combine_8(typingctx, out, at, source, places, factors):
         return context.get_dummy_value()
 
     return types.void(out, at, source, places, factors), codegen
+
+
+@intrinsic
+def lowest_one(typingctx, word):
+    """Place of the lowest bit that is set in a uint64, which must not be 0."""
+    if word != types.uint64:
+        return None
+
+    def codegen(context, builder, signature, args):
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(word), codegen
+
+
+@intrinsic
+def count_ones(typingctx, word):
+    """Bits that are set in a uint64."""
+    if word != types.uint64:
+        return None
+
+    def codegen(context, builder, signature, args):
+        return builder.ctpop(args[0])
+
+    return types.uint64(word), codegen
+
+
+@intrinsic
+def split_32(typingctx, values, at, limits, centre, sums):
+    """Tell the core among 32 values from those to be put aside, and sum it up.
+
+    `values` is 1-D float32, contiguous; limits are low, high, core_low, core_high, a, b, all float32. The
+    core is [core_low, core_high]. In sums, 1-D float32, contiguous, ``v - centre`` of value k in the core is
+    added to sums[k], and its square to sums[32 + k]. Returns three uint64: bits of the values within
+    [low, high] but outside the core, and of those within [a, b]; bits of the core; bits of those of the core
+    that are below a. A NaN is none of these. Nothing checks bounds.
+    """
+    if limits != types.UniTuple(types.float32, 6) or centre != types.float32:
+        return None
+
+    def codegen(context, builder, signature, args):
+        lanes = 32
+        real = ir.FloatType()
+        vector = ir.VectorType(real, lanes)
+        v = _load(builder, _pointer(signature.args, context, builder, args, 0, args[1], vector), 4)
+        low, high, core_low, core_high, a, b = (
+            _elements(builder, [builder.extract_value(args[2], k)] * lanes, real) for k in range(6)
+        )
+
+        def within(first, last):
+            return builder.and_(builder.fcmp_ordered(">=", v, first), builder.fcmp_ordered("<=", v, last))
+
+        core = within(core_low, core_high)
+        aside = builder.or_(builder.and_(within(low, high), builder.not_(core)), within(a, b))
+        below = builder.and_(core, builder.fcmp_ordered("<", v, a))
+        from_centre = builder.fsub(v, _elements(builder, [args[3]] * lanes, real))
+        from_centre = builder.select(core, from_centre, ir.Constant(vector, [0.0] * lanes))
+        for first, term in ((0, from_centre), (lanes, builder.fmul(from_centre, from_centre))):
+            index = ir.Constant(ir.IntType(64), first)
+            address = _pointer(signature.args, context, builder, args, 4, index, vector)
+            builder.store(builder.fadd(_load(builder, address, 4), term), address).align = 4
+        words = (
+            builder.zext(builder.bitcast(bits, ir.IntType(lanes)), ir.IntType(64))
+            for bits in (aside, core, below)
+        )
+        return context.make_tuple(builder, signature.return_type, list(words))
+
+    return types.UniTuple(types.uint64, 3)(values, at, limits, centre, sums), codegen
 
 
 def _window(side, lanes):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from drizzlewb.kernels.jit import inner, kernel
+from drizzlewb.kernels.lanes import count_ones, lowest_one, split_32
 
 __all__ = [
     "MEAN",
@@ -14,8 +15,8 @@ __all__ = [
     "STATISTICS",
     "Statistics",
     "clipped_statistics",
-    "gather_good",
     "histogram",
+    "only_good",
 ]
 
 MEAN, MEDIAN, MODE = 1, 2, 4
@@ -24,9 +25,13 @@ MEAN, MEDIAN, MODE = 1, 2, 4
 STATISTICS = {"mean": MEAN, "median": MEDIAN, "mode": MODE}
 
 _INF = np.float32(np.inf)
+_NAN = np.float32(np.nan)
+_ZERO = np.float32(0.0)
+_MARGIN = 0.1  # of the way from the clipping limits to the mean: the core begins there
 _LARGEST = float(np.finfo(np.float32).max)
 _LANES = 256  # partial sums kept side by side: the same bits whatever the vector width
 _CHUNK = 64 * _LANES  # values summed in float32 before the sums are added up in float64
+_BLOCK = 64  # values told apart at a time, one bit of a word for each
 
 
 class Statistics(NamedTuple):
@@ -41,8 +46,9 @@ class Statistics(NamedTuple):
     max: float
 
 
-def gather_good(values, good, out):
-    """Copy the good, finite pixels one after the other.
+@kernel
+def only_good(values, good, out):
+    """Copy the good pixels, and NaN for the others, which no statistics here take in.
 
     Parameters
     ----------
@@ -50,27 +56,9 @@ def gather_good(values, good, out):
     good : ndarray, shape (n,), uint8
         Not 0 where the pixel may be used.
     out : ndarray, shape (n,), float32
-
-    Returns
-    -------
-    int
-        Number of pixels written to the front of `out`.
     """
-    return _gather(values, good, np.empty(_CHUNK, np.uint8), out)
-
-
-@kernel
-def _gather(values, good, kept, out):
-    n = np.uint64(0)
-    for start in range(0, values.size, _CHUNK):
-        chunk = values[start : start + _CHUNK]
-        mask = good[start : start + _CHUNK]
-        for c in range(chunk.size):
-            kept[c] = (mask[c] != 0) & (abs(chunk[c]) < _INF)
-        for c in range(chunk.size):
-            out[n] = chunk[c]  # written always, kept sometimes: no branch
-            n += np.uint64(kept[c])
-    return np.int64(n)
+    for k in range(values.size):
+        out[k] = values[k] if good[k] != 0 else _NAN
 
 
 @inner
@@ -110,50 +98,75 @@ def _moments(values, low, high, hole_low, hole_high, centre, sums):
 
 
 @kernel
-def _put_aside(values, low, high, core_low, core_high, a, b, kept, special):
-    """Copy values within [low, high] but outside the core, or within [a, b], to `special`.
-
-    Returns how many, and how many lie within the core below `a`. `kept` is scratch.
-    """
-    below = np.int32(0)
-    for c in range(values.size):
-        v = values[c]
-        tail = ((v >= low) & (v < core_low)) | ((v > core_high) & (v <= high))
-        kept[c] = tail | ((v >= a) & (v <= b))
-        below += np.int32((v >= core_low) & (v < a))
+def _split_blocks(values, limits, centre, sums, special):
+    """Do `_split` for whole blocks of values. `sums` (64,) float32, zeros, is scratch and left so."""
+    half = np.uint64(32)
+    one = np.uint64(1)
+    room = np.uint64(max(special.size - _BLOCK, 0))
+    core = np.uint64(0)
+    below = np.uint64(0)
     k = np.uint64(0)
-    for c in range(values.size):
-        # written always, kept sometimes: without a branch, which could not be foreseen
-        special[k] = values[c]
-        k += np.uint64(kept[c])
-    return np.int64(k), np.int64(below)
+    s = 0.0
+    q = 0.0
+    for start in range(0, values.size, 64 * _BLOCK):
+        for i in range(start, min(start + 64 * _BLOCK, values.size), _BLOCK):
+            if k > room:
+                return np.int64(-1), s, q, np.int64(below), np.int64(k)
+            aside, in_core, under = split_32(values, i, limits, centre, sums)
+            next_aside, next_in_core, next_under = split_32(values, i + 32, limits, centre, sums)
+            core += count_ones(in_core | (next_in_core << half))
+            below += count_ones(under | (next_under << half))
+            aside |= next_aside << half
+            while aside != np.uint64(0):
+                special[k] = values[np.uint64(i) + lowest_one(aside)]
+                k += one
+                aside &= aside - one
+        for c in range(32):
+            s += sums[c]
+            q += sums[32 + c]
+        sums[:] = 0.0
+    return np.int64(core), s, q, np.int64(below), np.int64(k)
 
 
-@kernel
-def _split(values, low, high, core_low, core_high, a, b, centre, sums, kept, special):
-    """Sum up the core of the values, and put aside its tails and the bracket [a, b] of the median.
+class _Split(NamedTuple):
+    n: int
+    total: float
+    square: float
+    below: int
+    special: np.ndarray
 
-    Returns the number, sum and sum of squares of ``values - centre`` in the core, how many of them
-    lie below `a`, and how many values went to `special`; the number is -1 if they were too many.
-    `sums` and `kept` are scratch.
+
+def _split(values, limits, centre, room):
+    """Sum up the core of the values, and put aside what is outside it and what is within a bracket.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,), float32
+    limits : tuple of 6 float32
+        low, high, core_low, core_high, a, b. The core lies within [low, high]; the bracket is [a, b].
+    centre : float32
+    room : int
+        Most values that may be put aside.
+
+    Returns
+    -------
+    _Split or None
+        Number, sum and sum of squares of ``values - centre`` in the core, how many of them lie below a, and
+        the values put aside; None if they were too many.
     """
-    k = np.int64(0)
-    core_n = np.int64(0)
-    core_s = 0.0
-    core_q = 0.0
-    core_below = np.int64(0)
-    for i in range(0, values.size, _CHUNK):
-        if k + _CHUNK > special.size:
-            return np.int64(-1), core_s, core_q, core_below, k
-        chunk = values[i : i + _CHUNK]
-        n, s, q = _moments(chunk, core_low, core_high, _INF, -_INF, centre, sums)
-        put, below = _put_aside(chunk, low, high, core_low, core_high, a, b, kept, special[k:])
-        core_n += n
-        core_s += s
-        core_q += q
-        core_below += below
-        k += put
-    return core_n, core_s, core_q, core_below, k
+    special = np.empty(room + _BLOCK, np.float32)
+    whole = values.size // _BLOCK * _BLOCK
+    end = np.full(_BLOCK, np.nan, np.float32)
+    end[: values.size - whole] = values[whole:]
+    n = below = k = 0
+    total = square = 0.0
+    for part in (values[:whole], end):
+        scratch = np.zeros(64, np.float32)
+        part_n, s, q, under, put = _split_blocks(part, limits, centre, scratch, special[k:])
+        if part_n < 0:
+            return None
+        n, total, square, below, k = n + part_n, total + s, square + q, below + under, k + put
+    return _Split(n, total, square, below, special[:k])
 
 
 def _sample(values, low, high, size):
@@ -290,12 +303,10 @@ def _rounds(values, core, centre, nclip, lower_sigma, upper_sigma, bottom, top):
 
 def _median(special, clipped, a, b, core_below):
     """Exact median of the clipped values, or None if it does not lie within [a, b]."""
-    kept = np.empty(special.size, np.uint8)
-    bracket = np.empty(special.size, np.float32)
     first, last = max(a, clipped.low), min(b, clipped.high)
     # no tails this time, only the bracket, and what lies below it
-    inside, below = _put_aside(special, _INF, -_INF, clipped.low, _INF, first, last, kept, bracket)
-    bracket = bracket[:inside]
+    found = _split(special, (_INF, -_INF, clipped.low, _INF, first, last), _ZERO, special.size)
+    bracket, inside, below = found.special, found.special.size, found.below
     rank = (clipped.n - 1) // 2 - below - core_below
     if rank < 0 or rank + 1 - clipped.n % 2 >= inside:
         return None
@@ -353,17 +364,19 @@ def clipped_statistics(values, nclip, lower_sigma, upper_sigma, lower, upper, bi
         first = _rounds(sample, _Core(), centre, *clipping)
         kept = sample[(sample >= first.low) & (sample <= first.high)]
         m = kept.size
-        reach = int(2.0 * math.sqrt(m)) + 1  # four sigma of the sample's median rank
-        ranks = (m // 64, max(m // 2 - reach, 0), min(m // 2 + reach, m - 1), m - 1 - m // 64)
-        core_low, a, b, core_high = np.partition(kept, ranks)[list(ranks)]
-        special = np.empty(values.size // 8 + _CHUNK, np.float32)
-        scratch = np.zeros((3, _LANES), np.float32), np.empty(_CHUNK, np.uint8)
-        n, total, square, below, k = _split(
-            values, bottom, top, core_low, core_high, a, b, centre, *scratch, special
-        )
-        if n > 0:
-            core = _Core(core_low, core_high, n, total, square)
-            attempts.insert(0, (special[:k], core, a, b, below))
+        if m >= 1024:
+            # The sample's limits are good to about a hundredth of their distance from the mean.
+            core_low = np.float32(first.low + _MARGIN * (first.mean - first.low))
+            core_high = np.float32(first.high - _MARGIN * (first.high - first.mean))
+            reach = int(2.0 * math.sqrt(m)) + 1  # four sigma of the sample's median rank
+            ranks = max(m // 2 - reach, 0), min(m // 2 + reach, m - 1)
+            a, b = np.partition(kept, ranks)[list(ranks)]
+            split = _split(
+                values, (bottom, top, core_low, core_high, a, b), np.float32(centre), values.size // 8 + 4096
+            )
+            if split and split.n:
+                core = _Core(core_low, core_high, split.n, split.total, split.square)
+                attempts.insert(0, (split.special, core, a, b, split.below))
 
     # Where the sample has misled, all values are gone through in each round.
     for rest, core, a, b, below in attempts:

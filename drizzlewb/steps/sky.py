@@ -10,7 +10,7 @@ import numpy as np
 
 from drizzlewb.exposure import Chip, Exposure
 from drizzlewb.kernels.blocks import N_BINS, block_histograms
-from drizzlewb.kernels.statistics import MEDIAN, STATISTICS, clipped_statistics, gather_good
+from drizzlewb.kernels.statistics import MEDIAN, STATISTICS, clipped_statistics, only_good
 from drizzlewb.parameters import ReduceParameters
 from drizzlewb.parameters.cleaning import Sky
 from drizzlewb.steps.sky_match import Blocks, Overlaps, find_overlaps, match_offsets
@@ -188,11 +188,11 @@ def measure_chip(sci: np.ndarray, good: np.ndarray, parameters: Sky, block: int 
     ChipSky
     """
     values = np.empty(sci.size, np.float32)
-    n = gather_good(
+    only_good(
         np.ascontiguousarray(sci, np.float32).reshape(-1), np.ascontiguousarray(good).reshape(-1), values
     )
     wanted = STATISTICS[parameters.skystat]
-    stats = clipped_statistics(values[:n], *clipping(parameters), wanted)
+    stats = clipped_statistics(values, *clipping(parameters), wanted)
     if stats.n == 0:
         return ChipSky(math.nan, math.nan, 0)
     value = {"mean": stats.mean, "median": stats.median, "mode": stats.mode}[parameters.skystat]
@@ -203,7 +203,7 @@ def measure_chip(sci: np.ndarray, good: np.ndarray, parameters: Sky, block: int 
         if wanted == MEDIAN and thorough and parameters.skylower is None and parameters.skyupper is None:
             core = stats
         else:
-            core = clipped_statistics(values[:n], 5, 3.0, 3.0, -np.inf, np.inf, 0.1, MEDIAN)
+            core = clipped_statistics(values, 5, 3.0, 3.0, -np.inf, np.inf, 0.1, MEDIAN)
         width = max(core.stddev / 20.0, 1e-6 * max(abs(core.median), 1.0))
         shape = (-(-sci.shape[0] // block), -(-sci.shape[1] // block), N_BINS)
         counts = np.empty(shape, np.uint16)

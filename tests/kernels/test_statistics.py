@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drizzlewb.kernels.statistics import MEDIAN, MODE, clipped_statistics, gather_good, histogram
+from drizzlewb.kernels.statistics import MEDIAN, MODE, clipped_statistics, histogram, only_good
 
 INF = np.inf
 
@@ -124,12 +124,46 @@ def test_equal_values(size):
     assert (ours.n, ours.mean, ours.median, ours.mode, ours.stddev) == (size, 7.0, 7.0, 7.0, 0.0)
 
 
-def test_gather_good():
+def test_only_good():
     values = np.array([1, 2, np.nan, 4, INF, 6], np.float32)
     good = np.array([1, 0, 1, 1, 1, 255], np.uint8)
     out = np.empty_like(values)
-    n = gather_good(values, good, out)
-    assert out[:n].tolist() == [1, 4, 6]
+    only_good(values, good, out)
+    np.testing.assert_array_equal(out, np.array([1, np.nan, np.nan, 4, INF, 6], np.float32))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9, 0.999])
+def test_bad_pixels_as_nan_give_what_the_good_ones_give(share):
+    values = sky_with_stars(200_000)
+    good = (np.random.default_rng(2).random(values.size) >= share).astype(np.uint8)
+    masked = np.empty_like(values)
+    only_good(values, good, masked)
+    ours = clipped_statistics(masked, 5, 4.0, 4.0, -INF, INF, 0.1, MEDIAN | MODE)
+    assert ours == pytest.approx(
+        clipped_statistics(values[good != 0], 5, 4.0, 4.0, -INF, INF, 0.1, MEDIAN | MODE), rel=1e-6
+    )
+    n, _, median, _, _ = twin(values[good != 0], 5, 4.0, 4.0)
+    assert (ours.n, ours.median) == (n, pytest.approx(median, rel=1e-7))
+
+
+def test_clipping_that_leaves_nothing():
+    # Half of the values are 0, half are 1: with limits of 0.1 sigma the second round has none left.
+    values = np.tile(np.array([0.0, 1.0], np.float32), 100_000)
+    assert clipped_statistics(values, 3, 0.1, 0.1, -INF, INF, 0.1, MEDIAN | MODE).n == 0
+
+
+@pytest.mark.parametrize("extra", [0, 1, 31, 63])
+def test_every_value_counts_wherever_it_stands(extra):
+    # whole blocks of 64 and what is left; the largest and the smallest come first or last
+    values = np.random.default_rng(extra).normal(0.0, 1.0, 64 * 1200 + extra).astype(np.float32)
+    for place in (0, -1):
+        values[place] = 3.5
+        ours = clipped_statistics(values, 0, 3.0, 3.0, -INF, INF, 0.1, MEDIAN | MODE)
+        n, mean, median, _, stddev = twin(values, 0, 3.0, 3.0)
+        assert (ours.n, ours.median) == (n, pytest.approx(median, rel=1e-7, abs=1e-9))
+        assert ours.mean == pytest.approx(mean, abs=1e-7)
+        assert ours.stddev == pytest.approx(stddev, rel=1e-6)
+        assert (ours.min, ours.max) == (values.min(), values.max())
 
 
 @pytest.mark.parametrize("size", [1000, 50_001, 300_000])
