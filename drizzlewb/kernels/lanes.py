@@ -53,12 +53,12 @@ def _fused(builder, kind):
     )
 
 
-def _elements(builder, items, kind):
-    """A vector of these."""
-    vector = ir.Constant(ir.VectorType(kind, len(items)), ir.Undefined)
-    for k, item in enumerate(items):
-        vector = builder.insert_element(vector, item, ir.Constant(ir.IntType(32), k))
-    return vector
+def _spread(builder, scalar, lanes):
+    """A vector of so many times the same number."""
+    i32 = ir.IntType(32)
+    empty = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
+    one = builder.insert_element(empty, scalar, ir.Constant(i32, 0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(i32, lanes), [0] * lanes))
 
 
 def _pointer(typed, context, builder, args, which, index, vector):
@@ -82,12 +82,12 @@ def _add(typed, context, builder, args, at, weights, factor, value, bit):
         address = _pointer(typed, context, builder, args, which, at, vector)
         builder.store(change_by(_load(builder, address, align), by), address).align = align
 
-    dow = builder.fmul(weights, _elements(builder, [factor] * lanes, ir.DoubleType()))
-    by_value = builder.fmul(dow, _elements(builder, [value] * lanes, ir.DoubleType()))
+    dow = builder.fmul(weights, _spread(builder, factor, lanes))
+    by_value = builder.fmul(dow, _spread(builder, value, lanes))
     change(0, doubles, 8, builder.fadd, by_value)
     change(1, doubles, 8, builder.fadd, dow)
     positive = builder.fcmp_ordered(">", dow, ir.Constant(doubles, [TINY] * lanes))
-    bits = _elements(builder, [bit] * lanes, ir.IntType(32))
+    bits = _spread(builder, bit, lanes)
     bits = builder.select(positive, bits, ir.Constant(words, [0] * lanes))
     change(2, words, 4, builder.or_, bits)
     return context.get_dummy_value()
@@ -120,7 +120,8 @@ def add_2(typingctx, num, den, ctx, at, weight, next_weight, factor, value, bit)
         return None
 
     def codegen(context, builder, signature, args):
-        weights = _elements(builder, args[4:6], ir.DoubleType())
+        weights = _spread(builder, args[4], 2)
+        weights = builder.insert_element(weights, args[5], ir.Constant(ir.IntType(32), 1))
         return _add(signature.args, context, builder, args, args[3], weights, *args[6:])
 
     return types.void(num, den, ctx, at, weight, next_weight, factor, value, bit), codegen
@@ -148,7 +149,7 @@ def combine_8(typingctx, out, at, source, places, factors):
         total = None
         for m in reversed(range(places.count)):
             term = _load(builder, pointer(2, builder.extract_value(args[3], m)), 8)
-            factor = _elements(builder, [builder.extract_value(args[4], m)] * 8, ir.DoubleType())
+            factor = _spread(builder, builder.extract_value(args[4], m), 8)
             if total is None:
                 total = builder.fmul(term, factor)
             else:
@@ -202,7 +203,7 @@ def split_32(typingctx, values, at, limits, centre, sums):
         vector = ir.VectorType(real, lanes)
         v = _load(builder, _pointer(signature.args, context, builder, args, 0, args[1], vector), 4)
         low, high, core_low, core_high, a, b = (
-            _elements(builder, [builder.extract_value(args[2], k)] * lanes, real) for k in range(6)
+            _spread(builder, builder.extract_value(args[2], k), lanes) for k in range(6)
         )
 
         def within(first, last):
@@ -211,7 +212,7 @@ def split_32(typingctx, values, at, limits, centre, sums):
         core = within(core_low, core_high)
         aside = builder.or_(builder.and_(within(low, high), builder.not_(core)), within(a, b))
         below = builder.and_(core, builder.fcmp_ordered("<", v, a))
-        from_centre = builder.fsub(v, _elements(builder, [args[3]] * lanes, real))
+        from_centre = builder.fsub(v, _spread(builder, args[3], lanes))
         from_centre = builder.select(core, from_centre, ir.Constant(vector, [0.0] * lanes))
         for first, term in ((0, from_centre), (lanes, builder.fmul(from_centre, from_centre))):
             index = ir.Constant(ir.IntType(64), first)
@@ -253,12 +254,8 @@ def _window(side, lanes):
             def shuffle(a, b, places):
                 return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(i32, len(places)), places))
 
-            def spread(scalar):
-                one = builder.insert_element(ir.Constant(doubles, ir.Undefined), scalar, ir.Constant(i32, 0))
-                return shuffle(one, one, [0] * lanes)
-
             def weights(offset):
-                offset = spread(offset)
+                offset = _spread(builder, offset, lanes)
                 total = ir.Constant(doubles, list(powers[-1]))
                 for row in powers[-2::-1]:
                     total = builder.call(fused, [total, offset, ir.Constant(doubles, list(row))])
