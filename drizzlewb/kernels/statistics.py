@@ -365,12 +365,13 @@ def clipped_statistics(values, nclip, lower_sigma, upper_sigma, lower, upper, bi
         kept = sample[(sample >= first.low) & (sample <= first.high)]
         m = kept.size
         if m >= 1024:
-            # The sample's limits are good to about a hundredth of their distance from the mean.
-            core_low = np.float32(first.low + _MARGIN * (first.mean - first.low))
-            core_high = np.float32(first.high - _MARGIN * (first.high - first.mean))
+            # Well within the sample's clipping limits, and, as these are rough where stars rule the standard
+            # deviation, within nearly all of what they kept.
             reach = int(2.0 * math.sqrt(m)) + 1  # four sigma of the sample's median rank
-            ranks = max(m // 2 - reach, 0), min(m // 2 + reach, m - 1)
-            a, b = np.partition(kept, ranks)[list(ranks)]
+            ranks = m // 256, max(m // 2 - reach, 0), min(m // 2 + reach, m - 1), m - 1 - m // 256
+            least, a, b, most = np.partition(kept, ranks)[list(ranks)]
+            core_low = max(np.float32(first.low + _MARGIN * (first.mean - first.low)), least)
+            core_high = min(np.float32(first.high - _MARGIN * (first.high - first.mean)), most)
             split = _split(
                 values, (bottom, top, core_low, core_high, a, b), np.float32(centre), values.size // 8 + 4096
             )
