@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from astropy.io import fits
-
 from drizzlewb.errors import DataError
 from drizzlewb.exposure.checks import Warning_, check, refuse_mixtures
 from drizzlewb.exposure.opening import open_file, split_name
@@ -216,6 +214,8 @@ def _at(folder: str, name: str) -> str:
 
 def _members(path: str) -> Iterator[Named]:
     """Present exposures of an association table, all with one suffix."""
+    from astropy.io import fits  # late: slow to import
+
     try:
         with fits.open(path, memmap=False) as opened:
             table = next(hdu.data for hdu in opened if isinstance(hdu, fits.BinTableHDU))

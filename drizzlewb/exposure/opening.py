@@ -4,10 +4,9 @@ import math
 import os
 import re
 import warnings
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from astropy.io import fits
 
 from drizzlewb import instruments
 from drizzlewb.distortion import LookupTable, pack, pack_cards, plate_scale
@@ -18,6 +17,9 @@ from drizzlewb.exposure.plane import Plane
 from drizzlewb.exposure.values import Chip, Exposure, electrons_per_unit
 from drizzlewb.instruments import Detector
 from drizzlewb.kernels.transform import PackedWCS
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 __all__ = ["Opened", "open_file", "split_name"]
 
@@ -318,8 +320,10 @@ class _Tables(NamedTuple):
     lookups: dict[tuple[str, int], LookupTable]
     hdus: list[HDU]
 
-    def for_astropy(self) -> fits.HDUList:
+    def for_astropy(self) -> "fits.HDUList":
         """Make the file that astropy wants to see, of nothing but the tables."""
+        from astropy.io import fits  # late: slow to import
+
         images = [
             fits.ImageHDU(
                 self.lookups[hdu.name, hdu.ver].data, fits.Header.fromstring(hdu.text), hdu.name, ver=hdu.ver
@@ -377,8 +381,10 @@ def _packed(
         raise DataError(msg) from error
 
 
-def _primary_wcs(text: str) -> fits.Header:
+def _primary_wcs(text: str) -> "fits.Header":
     """The header without alternate WCSs and history, over which astropy takes most of its time."""
+    from astropy.io import fits  # late: slow to import
+
     cards = (text[k : k + 80] for k in range(0, len(text), 80))
     return fits.Header.fromstring("".join(card for card in cards if not _BESIDE_WCS.match(card)))
 

@@ -9,9 +9,9 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.io.fits import Header
 
 from drizzlewb import instruments
 from drizzlewb.distortion import plate_scale
@@ -20,6 +20,9 @@ from drizzlewb.exposure.drawn import DRAWN_FLAG, Drawn, covered
 from drizzlewb.exposure.plane import Plane
 from drizzlewb.kernels.transform import PackedWCS
 from drizzlewb.quality import ALL_BITS, Bits, FlagTable, good_bit_mask
+
+if TYPE_CHECKING:
+    from astropy.io.fits import Header
 
 __all__ = ["Chip", "Exposure", "electrons_per_unit"]
 
@@ -106,8 +109,10 @@ class Chip:
     drawn: tuple[Drawn, ...] = ()
 
     @property
-    def header(self) -> Header:
+    def header(self) -> "Header":
         """SCI's header, parsed anew at each call; text to be shown as text, never as HTML."""
+        from astropy.io.fits import Header  # late: slow to import
+
         return Header.fromstring(self.header_text)
 
     @property
@@ -240,8 +245,10 @@ class Exposure:
     weight_map: str = ""
 
     @property
-    def primary(self) -> Header:
+    def primary(self) -> "Header":
         """The primary header, parsed anew at each call; text to be shown as text, never as HTML."""
+        from astropy.io.fits import Header  # late: slow to import
+
         return Header.fromstring(self.primary_text)
 
     @property

@@ -21,6 +21,20 @@ ODD = "".join(
         "TWICE   =                    1",
         "TWICE   =                    2",
         "FLOAT   =             1.5D-03",
+        "EXPONENT=                 1E5",
+        "LOWER   =                1e-5",
+        "POINT   =                  .5 / half",
+        "DOT     =                  -3. / no digits behind it",
+        "SPACED  =                - 3.5",
+        "ZEROS   =                 0042",
+        "SIGNED  =                   +7/ no blank",
+        "FLAG    =                    F",
+        "BLANK   = '     '",
+        "PADDED  = '  left and right  '   / T",
+        "COLON   = 'time: 12 s'         / no record",
+        "RATIO   = '12:30:05.5'",
+        "COMPLEX = (1.0, 2.0)",
+        "SLASH   = 'a/b' / it's one",
         "COMMENT = 3",
         "HISTORY of nothing",
     )
@@ -42,6 +56,8 @@ def test_odd_cards():
     cards = same(ODD)
     assert cards["LONG"] == "first part, second part, third"
     assert cards["NOTHING"] is None
+    assert cards["PADDED"] == "  left and right"
+    assert cards["EXPONENT"] == 1e5
     assert cards.get("ABSENT", 7) == 7
     assert "TWICE" in cards
     assert cards["TWICE"] == 1
