@@ -5,15 +5,18 @@ import logging
 import math
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from drizzlewb import distortion
 from drizzlewb.errors import DataError, ParameterError
 from drizzlewb.grid.region import Region
 from drizzlewb.kernels.transform import PackedWCS
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 __all__ = ["OutputGrid", "undistorted"]
 
@@ -104,30 +107,36 @@ class OutputGrid:
         )
         raise DataError(msg)
 
-    def to_header(self) -> fits.Header:
-        """FITS header of the plane: NAXISn, CTYPE, CRPIX (one-based), CRVAL, CD, ORIENTAT, RADESYS."""
-        header = fits.Header()
-        header["NAXIS"] = 2
-        header["NAXIS1"] = self.shape[1]
-        header["NAXIS2"] = self.shape[0]
-        header["WCSAXES"] = 2
-        header["CTYPE1"], header["CTYPE2"] = "RA---TAN", "DEC--TAN"
-        header["CUNIT1"] = header["CUNIT2"] = "deg"
-        header["CRPIX1"] = (float(self.wcs.crpix[0] + 1.0), "x of the reference pixel, one-based")
-        header["CRPIX2"] = (float(self.wcs.crpix[1] + 1.0), "y of the reference pixel, one-based")
-        header["CRVAL1"] = (float(self.wcs.crval[0]), "right ascension of the reference pixel (deg)")
-        header["CRVAL2"] = (float(self.wcs.crval[1]), "declination of the reference pixel (deg)")
-        for i in range(2):
-            for j in range(2):
-                header[f"CD{i + 1}_{j + 1}"] = float(self.wcs.cd[i, j])
-        # Spelt out, since the standard's default is 0 where CRVAL2 is exactly 90.
-        header["LONPOLE"] = 180.0
-        header["ORIENTAT"] = (self.orientation_deg, "position angle of the y axis (deg)")
-        header["RADESYS"] = self.radesys
-        return header
+    @property
+    def wcs_cards(self) -> list[tuple[str, str | int | float, str]]:
+        """Keyword, value and comment of the plane's WCS: CTYPE, CRPIX (one-based), CRVAL, CD, ORIENTAT."""
+        wcs = self.wcs
+        return [
+            ("WCSAXES", 2, ""),
+            ("CTYPE1", "RA---TAN", ""),
+            ("CTYPE2", "DEC--TAN", ""),
+            ("CUNIT1", "deg", ""),
+            ("CUNIT2", "deg", ""),
+            ("CRPIX1", float(wcs.crpix[0] + 1.0), "x of the reference pixel, one-based"),
+            ("CRPIX2", float(wcs.crpix[1] + 1.0), "y of the reference pixel, one-based"),
+            ("CRVAL1", float(wcs.crval[0]), "right ascension of the reference pixel (deg)"),
+            ("CRVAL2", float(wcs.crval[1]), "declination of the reference pixel (deg)"),
+            *((f"CD{i + 1}_{j + 1}", float(wcs.cd[i, j]), "") for i in range(2) for j in range(2)),
+            # Spelt out, since the standard's default is 0 where CRVAL2 is exactly 90.
+            ("LONPOLE", 180.0, ""),
+            ("ORIENTAT", self.orientation_deg, "position angle of the y axis (deg)"),
+            ("RADESYS", self.radesys, ""),
+        ]
+
+    def to_header(self) -> "fits.Header":
+        """FITS header of the plane: NAXISn and `wcs_cards`."""
+        from astropy.io import fits  # late: slow to import
+
+        ny, nx = self.shape
+        return fits.Header([("NAXIS", 2), ("NAXIS1", nx), ("NAXIS2", ny), *self.wcs_cards])
 
     @classmethod
-    def from_header(cls, header: fits.Header) -> "OutputGrid":
+    def from_header(cls, header: "fits.Header") -> "OutputGrid":
         """Grid of an image header; of a distorted TAN image, its linear part.
 
         Raises
@@ -135,7 +144,8 @@ class OutputGrid:
         DataError
             No NAXIS1 and NAXIS2, no celestial WCS, or a projection that is not TAN.
         """
-        from astropy.wcs import WCS  # late: slow to import
+        from astropy.io import fits  # late: slow to import
+        from astropy.wcs import WCS
 
         shape = (header.get("NAXIS2", header.get("NPIX2")), header.get("NAXIS1", header.get("NPIX1")))
         if None in shape:

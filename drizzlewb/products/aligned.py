@@ -1,4 +1,8 @@
-"""An alignment that can be written to its files, and taken back: what `drizzlewb.align` hands back."""
+"""An alignment that can be written to its files, and taken back: what `drizzlewb.align` hands back.
+
+What changes headers is imported when they are changed: it needs astropy, whose import takes as long as the
+alignment of a small image.
+"""
 
 import dataclasses
 import logging
@@ -12,8 +16,6 @@ from drizzlewb.exposure import Exposure, read_exposures
 from drizzlewb.grid import OutputGrid
 from drizzlewb.parameters.tweakreg import AlignParameters
 from drizzlewb.products import catalogs
-from drizzlewb.products.applying import apply_solution
-from drizzlewb.products.headers import Change, revert_file
 from drizzlewb.steps import alignment
 from drizzlewb.steps.fit import LinearFit
 from drizzlewb.steps.solution import Alignment, Solution
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
     from drizzlewb.products.drc import Product
+    from drizzlewb.products.headers import Change
 
 __all__ = ["AlignedSolution", "align", "revert"]
 
@@ -164,7 +167,7 @@ class AlignedSolution:
         return self._solution.scale_mas
 
     @property
-    def applied(self) -> tuple[Change, ...]:
+    def applied(self) -> "tuple[Change, ...]":
         """What `apply` has written and `revert` has not taken back."""
         return tuple(self._changes)
 
@@ -172,7 +175,7 @@ class AlignedSolution:
         """Alignment of an exposure by root name."""
         return self.solution[rootname]
 
-    def apply(self, *, folder: str | Path | None = ".", **keywords: Any) -> list[Change]:
+    def apply(self, *, folder: str | Path | None = ".", **keywords: Any) -> "list[Change]":
         """Write the fitted WCS into the headers, and the catalogs that the parameters ask for.
 
         Parameters
@@ -197,6 +200,8 @@ class AlignedSolution:
             A file is read-only or has changed (nothing is written then), or writing failed half-way: the
             message says which files are done; each file is wholly old or wholly new.
         """
+        from drizzlewb.products.applying import apply_solution  # late: see the module
+
         pars = self.parameters.replace(keywords)
         changes: list[Change] = []
         try:
@@ -208,7 +213,7 @@ class AlignedSolution:
             self.write(folder, **keywords)
         return changes
 
-    def revert(self) -> list[Change]:
+    def revert(self) -> "list[Change]":
         """Take back what `apply` has written: the WCS cards become what they were.
 
         `exposures` keep the fitted WCS in memory.
@@ -218,6 +223,8 @@ class AlignedSolution:
         DataError
             `apply` has written nothing, or a file was changed by another program since.
         """
+        from drizzlewb.products.headers import revert_file  # late: see the module
+
         if not self._changes:
             msg = "nothing to revert: this alignment was not written to its files (apply)."
             raise DataError(msg)
@@ -311,7 +318,7 @@ def _relocated(exposure: Exposure, fresh: Mapping[tuple[str, str], Exposure]) ->
     return dataclasses.replace(exposure, chips=chips, files=new.files, primary_text=new.primary_text)
 
 
-def revert(files: Any) -> list[Change]:
+def revert(files: Any) -> "list[Change]":
     """Take back the last change that was made here to the WCS of files.
 
     Parameters
@@ -325,6 +332,7 @@ def revert(files: Any) -> list[Change]:
         Nothing to revert in one of them, or another program has changed it since.
     """
     from drizzlewb.exposure.intake import named_files
+    from drizzlewb.products.headers import revert_file  # late: see the module
 
     items = [files] if isinstance(files, (str, os.PathLike, Exposure)) else list(files)
     paths = [i.path for i in items if isinstance(i, Exposure)]

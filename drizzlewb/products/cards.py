@@ -1,11 +1,10 @@
 """Cards of a FITS header as they stand: what is not touched stays the same to the byte."""
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from astropy.io import fits
-
-__all__ = ["Cards", "card_image"]
+__all__ = ["Cards", "card_as_astropy", "card_image"]
 
 _WIDTH = 80
 
@@ -20,6 +19,33 @@ def card_image(keyword: str, value: Any, comment: str = "") -> str:
         number = repr(float(value)).upper()
         text = f"{keyword:<8}= {number:>20}"
         return (f"{text} / {comment}" if comment else text)[:_WIDTH].ljust(_WIDTH)
+    return card_as_astropy(keyword, value, comment)
+
+
+def card_as_astropy(keyword: str, value: Any, comment: str = "") -> str:
+    """Text of one card as ``fits.Card`` writes it: of a float 20 characters at most.
+
+    The usual ones are put together here, for astropy's import takes as long as the alignment of a small
+    image; astropy writes those that do not fit, and refuses what no card can hold.
+    """
+    text = ""
+    if isinstance(value, bool):
+        text = "T" if value else "F"
+    elif isinstance(value, int):
+        text = str(value)
+    elif isinstance(value, float) and math.isfinite(value):
+        mantissa, e, exponent = str(value).partition("e")
+        power = f"E{exponent}" if e else ""
+        text = mantissa[: 20 - len(power)] + power
+    elif isinstance(value, str) and value:
+        quoted = value.replace("'", "''")
+        text = f"'{quoted:8}'".ljust(20)
+    image = f"{keyword:<8}= {text:>20}" + (f" / {comment}" if comment else "")
+    plain = text and len(keyword) <= 8 and len(image) <= _WIDTH and image.isascii() and image.isprintable()
+    if plain and keyword not in ("COMMENT", "HISTORY", "CONTINUE", "END", "") and keyword.isupper():
+        return image.ljust(_WIDTH)
+    from astropy.io import fits  # late: slow to import
+
     return fits.Card(keyword, value, comment or None).image
 
 
@@ -75,6 +101,8 @@ class Cards:
         image = self.image(keyword)
         if image is None:
             return default
+        from astropy.io import fits  # late: slow to import
+
         value = fits.Card.fromstring(image).value
         return default if isinstance(value, fits.card.Undefined) else value
 
@@ -90,6 +118,8 @@ class Cards:
 
     def comment(self, keyword: str) -> str:
         """Comment of a card; '' where there is none."""
+        from astropy.io import fits  # late: slow to import
+
         image = self.image(keyword)
         return "" if image is None else str(fits.Card.fromstring(image).comment)
 

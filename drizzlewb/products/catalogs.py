@@ -11,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from astropy.io import fits
 
 import drizzlewb
 from drizzlewb.exposure import Exposure
 from drizzlewb.fileio import replaced_when_whole
+from drizzlewb.grid import OutputGrid
 from drizzlewb.kernels.text import text_rows
+from drizzlewb.products.cards import card_as_astropy
 from drizzlewb.products.ecsv import Meta, ecsv_text
+from drizzlewb.products.fitsparts import Part, copy_parts
 from drizzlewb.steps.solution import UNITS, Alignment, Solution
 
 __all__ = ["write_catalogs", "write_log", "write_matches", "write_shifts", "write_table"]
@@ -217,19 +219,36 @@ def write_shifts(
         rows.append(
             f"{_file(exposure)}    {dx:.6f}  {dy:.6f}    {rot:.6f}     {scale:.6f}   {rx:.6f}  {ry:.6f}"
         )
-    header = solution.plane.to_header()
-    for keyword in ("NAXIS", "NAXIS1", "NAXIS2"):
-        del header[keyword]
-    ny, nx = solution.plane.shape
-    header["NPIX1"] = (nx, "Length of array axis 1")
-    header["NPIX2"] = (ny, "Length of array axis 2")
-    header["PIXVALUE"] = (0.0, "values of pixels in array")
-    image = fits.ImageHDU(None, header, name="WCS")
-    image.header["EXTVER"] = 1
     outwcs.parent.mkdir(parents=True, exist_ok=True)
-    with replaced_when_whole(outwcs) as part, open(part, "wb") as stream:
-        fits.HDUList([fits.PrimaryHDU(), image]).writeto(stream)
+    with replaced_when_whole(outwcs) as part:
+        copy_parts(part, _plane_parts(solution.plane))
     return [_write(outshifts, "\n".join(rows) + "\n"), outwcs]
+
+
+def _plane_parts(plane: OutputGrid) -> list[Part]:
+    """HDUs of a file that says where a plane lies: an empty primary, and an image without its pixels."""
+    ny, nx = plane.shape
+    primary = [
+        ("SIMPLE", True, "conforms to FITS standard"),
+        ("BITPIX", 8, "array data type"),
+        ("NAXIS", 0, "number of array dimensions"),
+        ("EXTEND", True, ""),
+    ]
+    image = [
+        ("XTENSION", "IMAGE", "Image extension"),
+        ("BITPIX", 8, "array data type"),
+        ("NAXIS", 0, "number of array dimensions"),
+        ("PCOUNT", 0, "number of parameters"),
+        ("GCOUNT", 1, "number of groups"),
+        *plane.wcs_cards,
+        ("NPIX1", nx, "Length of array axis 1"),
+        ("NPIX2", ny, "Length of array axis 2"),
+        ("PIXVALUE", 0.0, "values of pixels in array"),
+        ("EXTNAME", "WCS", "extension name"),
+        ("EXTVER", 1, ""),
+    ]
+    texts = ["".join(card_as_astropy(*card) for card in cards) for cards in (primary, image)]
+    return [Part("PRIMARY", 1, "PRIMARY", texts[0]), Part("WCS", 1, "IMAGE", texts[1])]
 
 
 def write_table(solution: Solution, path: str | Path = "tweakreg.ecsv") -> Path:

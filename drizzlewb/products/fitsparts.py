@@ -8,15 +8,16 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
-
-from astropy.io import fits
+from typing import TYPE_CHECKING, BinaryIO
 
 from drizzlewb.errors import DataError
 from drizzlewb.exposure.fitsfile import scan
 from drizzlewb.exposure.plane import unpacked
 from drizzlewb.fileio import replaced_when_whole
 from drizzlewb.products.cards import Cards
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 __all__ = ["Part", "check_writable", "copy_parts", "from_hdu", "read_parts", "science_parts", "write_parts"]
 
@@ -75,8 +76,10 @@ class Part:
             stream.seek(self.offset)
             return stream.read(self.nbytes)
 
-    def hdu(self) -> fits.BinTableHDU | fits.ImageHDU:
+    def hdu(self) -> "fits.BinTableHDU | fits.ImageHDU":
         """Return an astropy HDU of a table or image extension, independent of the file."""
+        from astropy.io import fits  # late: slow to import
+
         kind = fits.BinTableHDU if self.kind == "BINTABLE" else fits.ImageHDU
         return kind.fromstring(_header_bytes(self.text) + self.read())
 
@@ -104,8 +107,10 @@ def read_parts(path: str | Path) -> list[Part]:
     ]  # fmt: skip
 
 
-def from_hdu(hdu: fits.BinTableHDU | fits.ImageHDU) -> Part:
+def from_hdu(hdu: "fits.BinTableHDU | fits.ImageHDU") -> Part:
     """Part of an astropy extension HDU."""
+    from astropy.io import fits  # late: slow to import
+
     stream = io.BytesIO()
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(stream, checksum=False)
     content = stream.getvalue()

@@ -1,11 +1,12 @@
 import math
 
+import numpy as np
 import pytest
 from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drizzlewb.products.cards import Cards, card_image
+from drizzlewb.products.cards import Cards, card_as_astropy, card_image
 
 
 def text_of(*cards: tuple) -> str:
@@ -67,3 +68,24 @@ def test_put_keeps_the_comment(value):
     cards.put("K", value)
     assert cards.get("K") == value
     assert cards.comment("K") == "said before"
+
+
+@pytest.mark.parametrize(
+    ("value", "comment"),
+    [
+        (True, ""), (False, "no"), (0, ""), (-12, "x"), (10**19, ""), (10**30, "long"), (1.0, ""), (-0.0, ""),
+        (5.8516391295281e-06, ""), (-1.2596013419557123e-05, "cut"), (-114.91782743012051, "angle"),
+        (1e300, ""), (-1.2345678901234567e-300, ""), (1e16, ""), (123456789012345680.0, ""),
+        (np.float64(0.1), ""), ("", "none"), ("a", ""), ("it's", "quoted"), ("RA---TAN", ""), (" left", "c"),
+        ("longer than twenty characters", "c"), ("x" * 68, ""), ("x" * 69, ""), ("x" * 40, "y" * 40),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Card is too long")
+def test_cards_as_astropy_writes_them(value, comment):
+    assert card_as_astropy("KEY_1", value, comment) == fits.Card("KEY_1", value, comment or None).image
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "naïve", "two\nlines"])
+def test_what_no_card_can_hold(value):
+    with pytest.raises(ValueError):
+        card_as_astropy("KEY", value)
