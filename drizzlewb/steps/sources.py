@@ -193,18 +193,21 @@ def _near_saturation(
     if chip.dq is None or not bits or not len(x):
         return np.zeros(len(x), bool)
     ny, nx = chip.shape
-    dq = chip.read_dq((0, ny, 0, nx)).ravel()
+    flagged = chip.read_dq((0, ny, 0, nx)) & np.uint16(bits) != 0
     near = np.zeros(len(x), bool)
+    if not flagged.any():
+        return near
     reach = math.ceil(radius)
-    at_x, at_y = x.astype(np.int64), y.astype(np.int64)
-    # Around the sources only: a search among all saturated pixels takes several times longer.
+    # Around the sources only: a search among all saturated pixels takes several times longer. The margin
+    # saves asking which neighbours lie on the chip.
+    padded = np.zeros((ny + 2 * reach, nx + 2 * reach), bool)
+    padded[reach : reach + ny, reach : reach + nx] = flagged
+    width, pixels = padded.shape[1], padded.ravel()
+    place = (y.astype(np.int64) + reach) * width + x + reach
     for j in range(-reach, reach + 1):
         for i in range(-reach, reach + 1):
-            if not math.hypot(i, j) < radius:
-                continue
-            inside = (at_y >= -j) & (at_y < ny - j) & (at_x >= -i) & (at_x < nx - i)
-            place = np.where(inside, (at_y + j) * nx + at_x + i, 0)
-            near |= inside & (dq[place] & np.uint16(bits) != 0)
+            if math.hypot(i, j) < radius:
+                near |= pixels[place + (j * width + i)]
     return near
 
 
