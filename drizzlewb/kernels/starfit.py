@@ -180,8 +180,11 @@ def fit_stars(image, good, xs, ys, heights, half, sigma, free_sigma, out):
                         square += residual * residual
                         for a in range(npar):
                             right[a] += slope[a] * residual
-                            for b in range(npar):
+                            for b in range(a, npar):
                                 normal[a, b] += slope[a] * slope[b]
+                for a in range(1, npar):
+                    for b in range(a):
+                        normal[a, b] = normal[b, a]
             if n < 12 or not _solve(normal, right, npar):
                 break
             step = max(abs(right[0]), abs(right[1]))
