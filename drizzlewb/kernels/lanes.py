@@ -15,6 +15,7 @@ from numba.extending import intrinsic
 
 __all__ = [
     "TINY",
+    "add_1",
     "add_2",
     "add_4",
     "combine_8",
@@ -91,6 +92,28 @@ def _add(typed, context, builder, args, at, weights, factor, value, bit):
     bits = builder.select(positive, bits, ir.Constant(words, [0] * lanes))
     change(2, words, 4, builder.or_, bits)
     return context.get_dummy_value()
+
+
+@intrinsic
+def add_1(typingctx, num, den, ctx, at, dow, value, bit):
+    """Add the weight dow to the sums of the pixel `at`: see `add_4`."""
+    if not (dow == types.float64 and value == types.float64 and bit == types.uint32):
+        return None
+
+    def codegen(context, builder, signature, args):
+        double, word = ir.DoubleType(), ir.IntType(32)
+
+        def change(which, kind, change_by, by):
+            address = _pointer(signature.args, context, builder, args, which, args[3], kind)
+            builder.store(change_by(builder.load(address), by), address)
+
+        change(0, double, builder.fadd, builder.fmul(args[4], args[5]))
+        change(1, double, builder.fadd, args[4])
+        positive = builder.fcmp_ordered(">", args[4], ir.Constant(double, TINY))
+        change(2, word, builder.or_, builder.select(positive, args[6], ir.Constant(word, 0)))
+        return context.get_dummy_value()
+
+    return types.void(num, den, ctx, at, dow, value, bit), codegen
 
 
 @intrinsic

@@ -9,12 +9,12 @@ taken in `drizzlewb.kernels.polygon`, for drops of one window size side by side.
 import numpy as np
 
 from drizzlewb.kernels.jit import inner, kernel
-from drizzlewb.kernels.lanes import TINY
-from drizzlewb.kernels.polygon import AREA, CORNER_X, CORNER_Y, ROOM, VALUE, WEIGHT, WINDOW, windows
+from drizzlewb.kernels.lanes import add_1
+from drizzlewb.kernels.polygon import ROOM, VALUE, WINDOW, put_drop, windows
 from drizzlewb.kernels.rows import map_lines, map_rows
 from drizzlewb.kernels.transform import map_points
 
-__all__ = ["BATCH", "BLOCK", "blocks", "drizzle_square", "nearest", "sequence", "touch"]
+__all__ = ["BATCH", "BLOCK", "blocks", "drizzle_square", "nearest", "sequence"]
 
 BLOCK = 32  # rows and columns of the coarse grid by which pixels far from the tile are skipped
 CHUNK = 64  # columns done before the next rows' are: what they touch of the tile stays in the cache
@@ -25,6 +25,12 @@ BATCH = 72  # drops done side by side; no power of two, for the cache
 _SIDE = 3
 _LARGE = _SIDE * _SIDE
 _ROWS = WINDOW + _SIDE * _SIDE  # rows of the scratch for a class of small windows
+# Of each drop in the scratch: the tile's pixel, flat, in which its window begins, or -1 for a window that is
+# large or not wholly in the tile; where its weights begin in the flat scratch; the class; if it is -1, the
+# first pixel's y and x in the tile; if it is large, pixels in y and in x.
+_PLACE, _WINDOW, _CLASS, _Y, _X, _HEIGHT, _WIDTH = range(7)
+_NEXT = np.uint64(ROOM)  # from a weight of a window to the next
+_TO_VALUE = np.uint64((WINDOW - VALUE) * ROOM)  # from the drop's value to the first
 
 
 @inner
@@ -118,53 +124,46 @@ def blocks(wcs, h, x0, y0, shape, pixfrac, scale, radius, tile):
 
 
 @inner
-def touch(num, den, ctx, at, dow, value, bit):
-    """Add the weight dow to pixel `at` of the flat sums."""
-    k = np.uint64(at)  # spares the test for a negative index
-    num[k] += dow * value
-    den[k] += dow
-    ctx[k] |= bit if dow > TINY else np.uint32(0)
+def _add_windows(weights, large_cols, at, m, tny, tnx, bit, num, den, ctx):
+    """Add the windows of m drops to the flat sums of the tile, in the order of the drops.
 
-
-@inner
-def _add_windows(s, large_cols, at, m, tny, tnx, bit, num, den, ctx):
-    """Add the windows of m drops to the flat sums of the tile, in the order of the drops."""
+    `weights` is the scratch, flat.
+    """
     for k in range(m):
-        j0 = at[0, k]
-        i0 = at[1, k]
-        of_class = at[2, k]
-        n = np.uint64(at[3, k])
-        block = np.uint64(of_class * _ROWS)
-        value = s[block + np.uint64(VALUE), n]
-        q = block + np.uint64(WINDOW)
+        p = at[_PLACE, k]
+        q = np.uint64(at[_WINDOW, k])
+        of_class = at[_CLASS, k]
+        value = weights[q - _TO_VALUE]
         rows = of_class // _SIDE + 1
         cols = of_class % _SIDE + 1
-        if of_class < _LARGE and i0 >= 0 and j0 >= 0 and i0 + cols <= tnx and j0 + rows <= tny:
-            p = j0 * tnx + i0
+        if p >= 0:
             for _ in range(rows):
-                touch(num, den, ctx, p, s[q, n], value, bit)
+                add_1(num, den, ctx, p, weights[q], value, bit)
                 if cols > 1:
-                    touch(num, den, ctx, p + 1, s[q + np.uint64(1), n], value, bit)
+                    add_1(num, den, ctx, p + 1, weights[q + _NEXT], value, bit)
                 if cols > 2:
-                    touch(num, den, ctx, p + 2, s[q + np.uint64(2), n], value, bit)
+                    add_1(num, den, ctx, p + 2, weights[q + _NEXT + _NEXT], value, bit)
                 p += tnx
-                q += np.uint64(cols)
+                q += np.uint64(cols * ROOM)
         else:
+            j0 = at[_Y, k]
+            i0 = at[_X, k]
             pitch = cols
             if of_class == _LARGE:
-                rows = at[4, k]
-                cols = at[5, k]
+                rows = at[_HEIGHT, k]
+                cols = at[_WIDTH, k]
                 pitch = large_cols
             for r in range(max(0, -j0), min(rows, tny - j0)):
                 for c in range(max(0, -i0), min(cols, tnx - i0)):
-                    dow = s[q + np.uint64(r * pitch + c), n]
-                    touch(num, den, ctx, (j0 + r) * tnx + i0 + c, dow, value, bit)
+                    dow = weights[q + np.uint64((r * pitch + c) * ROOM)]
+                    add_1(num, den, ctx, (j0 + r) * tnx + i0 + c, dow, value, bit)
 
 
 @inner
 def _classify(data, weight, low_x, low_y, high_x, high_y, stride, first, end, ox0, oy0, tny, tnx, found):
     """Windows of the drops of pixels [first, end) of a row: `found`, from its first column on, gets the first
-    output pixel in x and in y, the class (-1 without a drop that touches the tile) and the signed area.
+    output pixel in x and in y, the class (-1 without a drop that touches the tile), the signed area and the
+    flat pixel of the tile at which the window begins, or -1: see `_PLACE`.
 
     `data` and `weight` are the row; the lower corners of pixel i lie at ``i * stride`` of low_x, low_y and
     behind, the upper ones there in high_x, high_y. No branches, so that it becomes vector instructions.
@@ -209,6 +208,8 @@ def _classify_one(
     found[1, k] = y_lo
     found[2, k] = of_class if sound else -1.0
     found[3, k] = signed_area
+    whole = (x_lo >= ox0) & (y_lo >= oy0) & (x_hi < ox0 + tnx) & (y_hi < oy0 + tny) & (of_class < _LARGE)
+    found[4, k] = (y_lo - oy0) * tnx + (x_lo - ox0) if whole else -1.0
 
 
 @inner
@@ -229,30 +230,23 @@ def _collect(
         b = a + np.uint64(1)
         of_class = np.int64(found[2, n])
         n_before = filled[of_class]
-        column = np.uint64(n_before)
-        q = np.uint64(of_class * _ROWS)
         x_lo = found[0, n]
         y_lo = found[1, n]
-        x_edge = x_lo - 0.5
-        y_edge = y_lo - 0.5
-        s[q + np.uint64(CORNER_X), column] = low_x[a] - x_edge
-        s[q + np.uint64(CORNER_X + 1), column] = low_x[b] - x_edge
-        s[q + np.uint64(CORNER_X + 2), column] = high_x[b] - x_edge
-        s[q + np.uint64(CORNER_X + 3), column] = high_x[a] - x_edge
-        s[q + np.uint64(CORNER_Y), column] = low_y[a] - y_edge
-        s[q + np.uint64(CORNER_Y + 1), column] = low_y[b] - y_edge
-        s[q + np.uint64(CORNER_Y + 2), column] = high_y[b] - y_edge
-        s[q + np.uint64(CORNER_Y + 3), column] = high_y[a] - y_edge
-        s[q + np.uint64(AREA), column] = found[3, n]
-        s[q + np.uint64(WEIGHT), column] = weight[pixel]
-        s[q + np.uint64(VALUE), column] = data[pixel] * area
-        at[0, m] = np.int64(y_lo) - oy0
-        at[1, m] = np.int64(x_lo) - ox0
-        at[2, m] = of_class
-        at[3, m] = n_before
-        if of_class == _LARGE:
-            at[4, m] = _extent(low_y[a], low_y[b], high_y[b], high_y[a])
-            at[5, m] = _extent(low_x[a], low_x[b], high_x[b], high_x[a])
+        place = found[4, n]
+        first_row = of_class * (_ROWS * ROOM) + n_before
+        put_drop(
+            s, first_row, x_lo - 0.5, y_lo - 0.5,
+            (low_x[a], low_x[b], high_x[b], high_x[a]), (low_y[a], low_y[b], high_y[b], high_y[a]),
+            found[3, n], np.float64(weight[pixel]), data[pixel] * area,
+        )  # fmt: skip
+        at[_PLACE, m] = np.int64(place)
+        at[_WINDOW, m] = first_row + WINDOW * ROOM
+        at[_CLASS, m] = of_class
+        if place < 0.0:
+            at[_Y, m] = np.int64(y_lo) - oy0
+            at[_X, m] = np.int64(x_lo) - ox0
+            at[_HEIGHT, m] = _extent(low_y[a], low_y[b], high_y[b], high_y[a])
+            at[_WIDTH, m] = _extent(low_x[a], low_x[b], high_x[b], high_x[a])
         m += 1
         filled[of_class] = n_before + 1
         if n_before + 1 == ROOM:
@@ -268,16 +262,16 @@ def _extent(a, b, c, d):
 
 
 @inner
-def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
+def _flush(s, weights, filled, at, m, tny, tnx, bit, num, den, ctx):
     """Add all drops in the scratch; returns the rows that it lacks room for, 0 when done."""
     large_rows = np.int64(1)
     large_cols = np.int64(1)
     if filled[_LARGE] > 0:
         for k in range(m):
-            if at[2, k] == _LARGE:
+            if at[_CLASS, k] == _LARGE:
                 # one more, lest the largest among them is computed in another way than the others
-                large_rows = max(large_rows, at[4, k] + 1)
-                large_cols = max(large_cols, at[5, k] + 1)
+                large_rows = max(large_rows, at[_HEIGHT, k] + 1)
+                large_cols = max(large_cols, at[_WIDTH, k] + 1)
         rows = _LARGE * _ROWS + WINDOW + large_rows * large_cols
         if rows > s.shape[0]:
             return rows
@@ -288,13 +282,13 @@ def _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx):
             cols = of_class % _SIDE + 1 if of_class < _LARGE else large_cols
             windows(s, of_class * _ROWS, filled[of_class], rows, cols)
             filled[of_class] = 0
-    _add_windows(s, large_cols, at, m, tny, tnx, bit, num, den, ctx)
+    _add_windows(weights, large_cols, at, m, tny, tnx, bit, num, den, ctx)
     return np.int64(0)
 
 
 @kernel
 def _square(
-    data, weight, column, cx, cy, above, stride, ends, area, c, r, i, m, s, filled, at, found, bit,
+    data, weight, column, cx, cy, above, stride, ends, area, c, r, i, m, s, weights, filled, at, found, bit,
     ox0, oy0, tny, tnx, num, den, ctx,
 ):  # fmt: skip
     """Add a block of rows. Pixel i of row r, from `column` of the box on, has its corners in row r and
@@ -326,7 +320,7 @@ def _square(
                         s, filled, at, ox0, oy0,
                     )  # fmt: skip
                 if full or (r == last_row and i == end):
-                    lacks = _flush(s, filled, at, m, tny, tnx, bit, num, den, ctx)
+                    lacks = _flush(s, weights, filled, at, m, tny, tnx, bit, num, den, ctx)
                     if lacks > 0:
                         return c, r, i, m, lacks
                     m = np.int64(0)
@@ -378,8 +372,8 @@ def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, 
     scratch = np.zeros((_LARGE * _ROWS + WINDOW + 25, ROOM))
     room = (
         np.zeros(_LARGE + 1, np.int64),
-        np.empty((6, (_LARGE + 1) * ROOM), np.int64),
-        np.empty((4, CHUNK)),
+        np.empty((_WIDTH + 1, (_LARGE + 1) * ROOM), np.int64),
+        np.empty((5, CHUNK)),
     )
     for j0, j1, a, b in blocks(wcs, h, x0, y0, data.shape, pixfrac, scale, 2.0, tile):
         cx, cy, above, stride = _corners(wcs, h, y0 + j0, y0 + j1, x0 + a, x0 + b, pixfrac)
@@ -387,7 +381,7 @@ def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, 
         box = data[j0:j1], weight[j0:j1], a, cx, cy, above, stride, ends, scale * scale
         begin = 0, 0, 0, 0
         while True:
-            *begin, rows = _square(*box, *begin, scratch, *room, bit, *tile, *flat)
+            *begin, rows = _square(*box, *begin, scratch, scratch.reshape(-1), *room, bit, *tile, *flat)
             if rows == 0:
                 break
             scratch = np.concatenate([scratch, np.zeros((rows - len(scratch), ROOM))])

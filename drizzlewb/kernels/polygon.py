@@ -16,7 +16,8 @@ from numba.extending import intrinsic
 from drizzlewb.kernels.jit import inner
 
 __all__ = [
-    "AREA", "CORNER_X", "CORNER_Y", "LANES", "NOTHING", "ROOM", "VALUE", "WEIGHT", "WINDOW", "windows",
+    "AREA", "CORNER_X", "CORNER_Y", "LANES", "NOTHING", "ROOM", "VALUE", "WEIGHT", "WINDOW", "put_drop",
+    "windows",
 ]  # fmt: skip
 
 LANES = 8
@@ -98,6 +99,29 @@ def _step(build, scratch, at, *more):
         return context.get_dummy_value()
 
     return types.void(scratch, at, *more), codegen
+
+
+@intrinsic
+def put_drop(typingctx, scratch, at, x0, y0, x, y, area, weight, value):
+    """Put a drop into the column of a scratch whose row 0 is element `at`, in its memory.
+
+    x, y are tuples of four corners, x0, y0 the window's lower left corner; all are float64 but `at`.
+    """
+    if x != types.UniTuple(types.float64, 4) or y != x or weight != types.float64 or value != types.float64:
+        return None
+
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        numbers = [(AREA, args[6]), (WEIGHT, args[7]), (VALUE, args[8])]
+        for first, edge, corners in ((CORNER_X, args[2], args[4]), (CORNER_Y, args[3], args[5])):
+            for k in range(4):
+                numbers.append((first + k, builder.fsub(builder.extract_value(corners, k), edge)))
+        for row, number in numbers:
+            place = builder.add(args[1], ir.Constant(_INDEX, row * ROOM))
+            builder.store(number, builder.gep(data, [place]))
+        return context.get_dummy_value()
+
+    return types.void(scratch, at, x0, y0, x, y, area, weight, value), codegen
 
 
 @intrinsic

@@ -22,6 +22,7 @@ _SPARSE = 0.125  # tables with nodes closer than every 8 px (D2IM of the first k
 # are SIP's of each power of y', its derivatives along a row (see `_collapse`), and what is made from them.
 _PLACES = 10
 _SIP, _DERIVATIVES, _SMOOTH, _QUINTIC, _VECTORS = 0, 12, 24, 26, 28
+_STEPS = _VECTORS * _PLACES + 8  # behind the last vector: distances of the nodes of each table in x and in y
 _STRIDE = 16  # runs are evaluated in whole strides of vector registers, but for the last one of a row
 
 
@@ -148,7 +149,8 @@ def _collapse(c, sip, q, to):
     f = _vector(to)
     f_q = _vector(to + 1)
     f_qq = _vector(to + 2)
-    c[f : f_qq + 8] = 0.0
+    for k in range(f, f_qq + 8):
+        c[k] = 0.0
     for j in range(5, -1, -1):
         combine_8(c, f_qq, c, (f_q, f_qq), (1.0, q))
         combine_8(c, f_q, c, (f, f_q), (1.0, q))
@@ -262,7 +264,7 @@ def _straight_rows(
     crpix, sip_ref, sip_a, sip_b, npol_x, npol_y, d2im_x, d2im_y, axes, h, ys, xs, density, zs, c,
     out_x, out_y,
 ):  # fmt: skip
-    # zs (n,) and c (_VECTORS * _PLACES + 8,), zeros, are scratch.
+    # zs (n,) and c (_STEPS + 8,), zeros, are scratch.
     ref = sip_ref[0]
     n = xs.size
     for k in range(n):
@@ -271,11 +273,10 @@ def _straight_rows(
         for j in range(sip_a.shape[0]):
             c[_vector(_SIP + j) + i] = sip_a[i, j]
             c[_vector(_SIP + 6 + j) + i] = sip_b[i, j]
-    steps = c[_VECTORS * _PLACES :].reshape(4, 2)
     for m in range(4):
         # of no table: never used
-        steps[m, 0] = 1.0 / axes[m, 0]
-        steps[m, 1] = 1.0 / axes[m, 2]
+        c[_STEPS + 2 * m] = 1.0 / axes[m, 0]
+        c[_STEPS + 2 * m + 1] = 1.0 / axes[m, 2]
     shifted = d2im_x.size > 0 or d2im_y.size > 0
     alike = npol_x.shape[0] == npol_y.shape[0] and npol_x.shape[1] == npol_y.shape[1]
     for m in range(4):
@@ -297,8 +298,8 @@ def _straight_rows(
         k = np.int64(0)
         while k < n:
             # A cell of D2IM ...
-            s_p, s_q, s_end = _shift(d2im_x, axes[2], steps[2, 0], y, xs[k])
-            d_p, d_q, d_end = _shift(d2im_y, axes[3], steps[3, 0], y, xs[k])
+            s_p, s_q, s_end = _shift(d2im_x, axes[2], c[_STEPS + 4], y, xs[k])
+            d_p, d_q, d_end = _shift(d2im_y, axes[3], c[_STEPS + 6], y, xs[k])
             last = _run_end(xs, k, 0.0, 0.0, min(s_end, d_end), density)
             w_p = s_p + s_q * ref
             v_p = d_p + d_q * ref
@@ -317,14 +318,15 @@ def _straight_rows(
                 for g in range(2):
                     combine_8(c, _vector(_QUINTIC + g), c, (_vector(_SMOOTH + g),), (1.0,))
                     table = npol_y if g == 1 else npol_x
+                    step = c[_STEPS + 2 * g]
                     if table.size > 0:
                         if g == 0 or not alike:
                             xd = xs[k] + (s_p + s_q * xs[k])
-                            cell = _node_cell(axes[g, 0], axes[g, 1], steps[g, 0], table.shape[1], xd)
+                            cell = _node_cell(axes[g, 0], axes[g, 1], step, table.shape[1], xd)
                             line = _row_cell(axes[g], table.shape[0], y + (d_p + d_q * xs[k]))
-                            limit = min(limit, _cell_end(axes[g, 1], steps[g, 0], table.shape[1], cell))
+                            limit = min(limit, _cell_end(axes[g, 1], step, table.shape[1], cell))
                         _add_npol(
-                            table, axes[g], steps[g, 0], steps[g, 1], cell, line, w_p, 1.0 + s_q, v_p, d_q,
+                            table, axes[g], step, c[_STEPS + 2 * g + 1], cell, line, w_p, 1.0 + s_q, v_p, d_q,
                             c, _vector(_QUINTIC + g),
                         )  # fmt: skip
                 e = min(last, _run_end(xs, k, s_p, s_q, limit, density))
@@ -406,7 +408,7 @@ def map_lines(wcs, h, y, x, out_x, out_y):
     if wcs.grid_x.size > 0:
         _sampled_rows(wcs.crpix, wcs.grid_x, wcs.grid_y, wcs.grid_axes, h, y, x, density, out_x, out_y)
     elif _straight(wcs):
-        scratch = np.empty(x.size), np.zeros(_VECTORS * _PLACES + 8)
+        scratch = np.empty(x.size), np.zeros(_STEPS + 8)
         _straight_rows(*arrays_of(wcs), h, y, x, density, *scratch, out_x, out_y)
     else:
         _pixel_rows(*arrays_of(wcs), h, y, x, out_x, out_y)

@@ -8,10 +8,10 @@ exponentials of the Gaussian are computed several at once.
 import numpy as np
 
 from drizzlewb.kernels.jit import inner, kernel
-from drizzlewb.kernels.lanes import add_4
-from drizzlewb.kernels.overlap import BATCH, blocks, nearest, touch
+from drizzlewb.kernels.lanes import add_1, add_4
+from drizzlewb.kernels.overlap import BATCH, blocks, nearest
 from drizzlewb.kernels.rows import map_rows
-from drizzlewb.kernels.turbo import add_upright
+from drizzlewb.kernels.turbo import FOUND, add_upright
 
 __all__ = [
     "FWHM",
@@ -89,7 +89,7 @@ def _spread(s, m, side, wx, wy, bit, ox0, oy0, tny, tnx, num, den, ctx):
             for r in range(max(0, -j0), min(side, tny - j0)):
                 factor = wy[k, r] * w
                 for c in range(max(0, -i0), min(side, tnx - i0)):
-                    touch(num, den, ctx, (j0 + r) * tnx + i0 + c, wx[k, c] * factor, value, bit)
+                    add_1(num, den, ctx, (j0 + r) * tnx + i0 + c, wx[k, c] * factor, value, bit)
             continue
         # Runs may pass the end of the window, and of the tile's row: there they add zeros.
         at = j0 * tnx + i0
@@ -160,7 +160,7 @@ def _add_points(s, m, bit, ox0, oy0, tny, tnx, num, den, ctx):
         ti = nearest(s[_X, k]) - ox0
         tj = nearest(s[_Y, k]) - oy0
         if ti >= 0 and ti < tnx and tj >= 0 and tj < tny:
-            touch(num, den, ctx, tj * tnx + ti, s[_W, k], s[_D, k], bit)
+            add_1(num, den, ctx, tj * tnx + ti, s[_W, k], s[_D, k], bit)
 
 
 @inner
@@ -288,11 +288,12 @@ def drizzle_separable(
         efac = q * np.pi
     tile = (ox0, oy0, *num.shape)
     flat = num.reshape(-1), den.reshape(-1), ctx.reshape(-1)
+    found = np.empty(FOUND)
     for j0, j1, a, b in blocks(wcs, h, x0, y0, data.shape, 1.0, scale, 2.0 + radius, tile):
         mapped = np.empty((2, j1 - j0, b - a))
         map_rows(wcs, h, y0 + j0, y0 + j1, 0.0, 0.0, x0 + a, x0 + b, mapped[0], mapped[1])
         box = data[j0:j1], weight[j0:j1], a, mapped[0], mapped[1]
         if kernel_id == TURBO:
-            add_upright(*box, area, radius, q, bit, *tile, *flat)
+            add_upright(*box, area, radius, q, found, bit, *tile, *flat)
         else:
             _separable(*box, kernel_id, q, efac, scale, radius, table, bit, *tile, *flat)

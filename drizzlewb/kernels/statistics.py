@@ -124,7 +124,8 @@ def _split_blocks(values, limits, centre, sums, special):
         for c in range(32):
             s += sums[c]
             q += sums[32 + c]
-        sums[:] = 0.0
+            sums[c] = 0.0
+            sums[32 + c] = 0.0
     return np.int64(core), s, q, np.int64(below), np.int64(k)
 
 

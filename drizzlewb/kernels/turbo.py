@@ -6,15 +6,14 @@ Definition: ``do_kernel_turbo`` of ``drizzle`` 3.0.0 (``src/cdrizzlebox.c``).
 import numpy as np
 
 from drizzlewb.kernels.jit import inner, kernel
-from drizzlewb.kernels.lanes import add_2
-from drizzlewb.kernels.overlap import touch
+from drizzlewb.kernels.lanes import add_1, add_2
 
-__all__ = ["add_upright"]
+__all__ = ["FOUND", "add_upright"]
 
 
 @inner
 def _add(num, den, at, dow, value):
-    """`touch` without the context."""
+    """`add_1` without the context."""
     k = np.uint64(at)
     num[k] += dow * value
     den[k] += dow
@@ -25,6 +24,7 @@ def _add(num, den, at, dow, value):
 # leaves the tile or is larger, -2 where there is nothing to add.
 _ACROSS, _UP, _AT = 0, 3, 6
 _RUN = 64
+FOUND = 7, _RUN  # shape of that scratch array
 
 
 @inner
@@ -78,7 +78,7 @@ def _turbo_large(x, y, radius, w, value, bit, side, ox0, oy0, tny, tnx, num, den
         rest_x = 2.0 * radius
         for _ in range(side):
             if 0 <= ti < tnx and 0 <= tj < tny:
-                touch(num, den, ctx, tj * tnx + ti, u * (v * w), value, bit)
+                add_1(num, den, ctx, tj * tnx + ti, u * (v * w), value, bit)
             rest_x -= u
             u = min(rest_x, 1.0)
             ti += 1
@@ -88,10 +88,12 @@ def _turbo_large(x, y, radius, w, value, bit, side, ox0, oy0, tny, tnx, num, den
 
 
 @kernel
-def add_upright(data, weight, column, mx, my, area, radius, q, bit, ox0, oy0, tny, tnx, num, den, ctx):
-    """Add a block of rows with the turbo kernel: an upright square of half-width `radius`."""
+def add_upright(data, weight, column, mx, my, area, radius, q, found, bit, ox0, oy0, tny, tnx, num, den, ctx):
+    """Add a block of rows with the turbo kernel: an upright square of half-width `radius`.
+
+    `found`, float64 of the shape `FOUND`, is scratch.
+    """
     side = np.int64(np.ceil(2.0 * radius - 1e-9)) + 1  # most pixels that a drop can reach
-    found = np.empty((7, _RUN))
     plain = bit == np.uint32(0)
     n = mx.shape[1]
     for r in range(data.shape[0]):
@@ -130,7 +132,7 @@ def add_upright(data, weight, column, mx, my, area, radius, q, bit, ox0, oy0, tn
                     if side == 3:
                         _add(num, den, at + 2, u2 * v, value)
                 else:
-                    touch(num, den, ctx, at, u0 * v, value, bit)
-                    touch(num, den, ctx, at + 1, u1 * v, value, bit)
-                    touch(num, den, ctx, at + 2, u2 * v, value, bit)
+                    add_1(num, den, ctx, at, u0 * v, value, bit)
+                    add_1(num, den, ctx, at + 1, u1 * v, value, bit)
+                    add_1(num, den, ctx, at + 2, u2 * v, value, bit)
                 at += tnx
