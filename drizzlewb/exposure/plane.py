@@ -66,17 +66,15 @@ class Plane:
             msg = f"region y {y0}:{y1}, x {x0}:{x1} leaves the image of {ny} rows and {nx} columns"
             raise IndexError(msg)
         dtype = np.dtype(self.dtype)
-        out = np.empty((y1 - y0, x1 - x0), dtype)
+        out = np.empty((y1 - y0, x1 - x0), dtype.newbyteorder("="))
         if out.size:
             with _handle(unpacked(self.path)) as fd:
                 try:
-                    _read_box(fd, out, self.offset, nx, y0, x0)
+                    _read_box(fd, dtype, out, self.offset, nx, y0, x0)
                 except EOFError as error:
                     msg = f"{self.path}: the file has become shorter since it was opened ({error})"
                     raise DataError(msg) from None
-        if not dtype.isnative:
-            out.byteswap(inplace=True)
-        return out.view(dtype.newbyteorder("="))
+        return out
 
     def values(self, region: tuple[int, int, int, int], factor: float = 1.0) -> np.ndarray:
         """Box of the array as float32, C-contiguous, times a factor; BLANK becomes NaN.
@@ -138,17 +136,14 @@ _POSITIONED = hasattr(os, "preadv")
 _WASTE = 1 << 15  # bytes of a row that are read in vain rather than calling once more
 
 
-def _read_box(fd: int, out: np.ndarray, offset: int, nx: int, y0: int, x0: int) -> None:
-    """Fill `out` from an image of row length nx.
+def _read_box(fd: int, dtype: np.dtype, out: np.ndarray, offset: int, nx: int, y0: int, x0: int) -> None:
+    """Fill `out` from an image of `dtype` and of row length nx.
 
     Whole rows in large reads, also where only a part is wanted: a call costs about as much as copying
     8 kB, and each one may have to wait for the interpreter's lock. Row by row only in very wide images.
     """
     rows, columns = out.shape
     size = out.itemsize
-    if columns == nx:
-        read_at(fd, out, offset + y0 * nx * size)
-        return
     if _POSITIONED and (nx - columns) * size > _WASTE:
         start, step = offset + (y0 * nx + x0) * size, columns * size
         flat = out.data.cast("B")
@@ -156,9 +151,11 @@ def _read_box(fd: int, out: np.ndarray, offset: int, nx: int, y0: int, x0: int) 
             piece = flat[k * step : (k + 1) * step]
             if os.preadv(fd, [piece], start + k * nx * size) != step:
                 read_at(fd, out[k], start + k * nx * size)  # goes on to the end or says why not
+        if not dtype.isnative:
+            out.byteswap(inplace=True)
         return
     at_once = max(1, (1 << 19) // (nx * size))  # half a megabyte stays in the cache
-    buffer = np.empty((min(at_once, rows), nx), out.dtype)
+    buffer = np.empty((min(at_once, rows), nx), dtype)
     for k in range(0, rows, at_once):
         n = min(at_once, rows - k)
         read_at(fd, buffer[:n], offset + (y0 + k) * nx * size)
