@@ -93,66 +93,97 @@ def _continued(source, sx0, sy0, full_nx, full_ny, before, after, reflect):
     return source, sx0, sy0
 
 
+# What `_find_windows` finds of a run of pixels: where in the flat source the window begins, or what there is
+# instead of one; and how far in x and y the position lies beyond the pixel that it is counted from.
+_AT, _S, _T = range(3)
+_RUN = 128
+_OUTSIDE, _MISSING = -1, -2  # of the image; of the piece
+
+
+@inner
+def _find_windows(xs, ys, first, end, rounding, back, side, sx0, sy0, full_nx, full_ny, sny, snx, found):
+    """Windows of the pixels [first, end) of a row. No branches, so that it becomes vector instructions.
+
+    A window of side x side pixels begins `back` pixels before the pixel floor(position + rounding).
+    """
+    for k in range(first, end):
+        c = np.uint64(k)  # unsigned: spares the test for a negative index
+        n = np.uint64(k - first)
+        x = xs[c]
+        y = ys[c]
+        # false, too, where the map is not defined
+        inside = (x >= 0.0) & (x < full_nx) & (y >= 0.0) & (y < full_ny)
+        i = min(np.floor(x + rounding), full_nx - 1.0)
+        j = min(np.floor(y + rounding), full_ny - 1.0)
+        found[_S, n] = x - i
+        found[_T, n] = y - j
+        i -= back + sx0
+        j -= back + sy0
+        held = (i >= 0.0) & (i + side <= snx) & (j >= 0.0) & (j + side <= sny)
+        at = j * snx + i if held else np.float64(_MISSING)
+        found[_AT, n] = at if inside else np.float64(_OUTSIDE)
+
+
 @kernel
-def _blot_nearest(source, flat, sx0, sy0, full_nx, full_ny, mx, my, factor, misval, out):
+def _blot_nearest(flat, piece, full, mx, my, found, factor, misval, out):
     """Fill a block of rows whose pixels lie at mx, my by the nearest pixel; `flat` is the source as a line.
 
-    Returns how many need pixels outside the piece.
+    `piece` is sx0, sy0 and the shape of the source, `full` the image's nx and ny; `found` (3, _RUN) float64
+    is scratch. Returns how many need pixels outside the piece.
     """
-    ny, nx = out.shape
-    sny, snx = source.shape
     missing = 0
-    for r in range(ny):
-        for c in range(nx):
-            x = mx[r, c]
-            y = my[r, c]
-            if not ((x >= 0.0) & (x < full_nx) & (y >= 0.0) & (y < full_ny)):
-                out[r, c] = misval  # also where the map is not defined
-                continue
-            i = min(np.int64(x + 0.5), full_nx - 1) - sx0
-            j = min(np.int64(y + 0.5), full_ny - 1) - sy0
-            if (i >= 0) & (i < snx) & (j >= 0) & (j < sny):
-                out[r, c] = flat[np.uint64(j * snx + i)] * factor
-            else:
-                missing += 1
+    for r in range(out.shape[0]):
+        to = out[r]
+        for first in range(0, to.size, _RUN):
+            end = min(first + _RUN, to.size)
+            _find_windows(mx[r], my[r], first, end, 0.5, 0, 1, *piece[:2], *full, *piece[2:], found)
+            for k in range(end - first):
+                at = np.int64(found[_AT, np.uint64(k)])
+                if at >= 0:
+                    to[first + k] = flat[np.uint64(at)] * factor
+                elif at == _OUTSIDE:
+                    to[first + k] = misval
+                else:
+                    missing += 1
     return missing
 
 
 @kernel
-def _blot_linear(source, flat, sx0, sy0, full_nx, full_ny, mx, my, factor, misval, out):
+def _blot_linear(flat, piece, full, mx, my, found, factor, misval, out):
     """Fill a block of rows whose pixels lie at mx, my bilinearly; see `_blot_nearest`."""
-    ny, nx = out.shape
-    sny, snx = source.shape
     missing = 0
-    for r in range(ny):
-        for c in range(nx):
-            x = mx[r, c]
-            y = my[r, c]
-            if not ((x >= 0.0) & (x < full_nx) & (y >= 0.0) & (y < full_ny)):
-                out[r, c] = misval  # also where the map is not defined
-                continue
-            i = np.int64(x)
-            j = np.int64(y)
-            s = x - i
-            t = y - j
-            si = i - sx0
-            sj = j - sy0
-            if (si >= 0) & (sj >= 0) & (si + 2 <= snx) & (sj + 2 <= sny):
-                k = np.uint64(sj * snx + si)
-                m = k + np.uint64(snx)
-                low = flat[k] * (1.0 - s) + flat[k + np.uint64(1)] * s
-                high = flat[m] * (1.0 - s) + flat[m + np.uint64(1)] * s
-                out[r, c] = (low * (1.0 - t) + high * t) * factor
-            else:
-                missing += 1
+    next_row = np.uint64(piece[3])
+    one = np.uint64(1)
+    for r in range(out.shape[0]):
+        to = out[r]
+        for first in range(0, to.size, _RUN):
+            end = min(first + _RUN, to.size)
+            _find_windows(mx[r], my[r], first, end, 0.0, 0, 2, *piece[:2], *full, *piece[2:], found)
+            for k in range(end - first):
+                n = np.uint64(k)
+                at = np.int64(found[_AT, n])
+                if at >= 0:
+                    p = np.uint64(at)
+                    q = p + next_row
+                    s = found[_S, n]
+                    t = found[_T, n]
+                    low = flat[p] * (1.0 - s) + flat[p + one] * s
+                    high = flat[q] * (1.0 - s) + flat[q + one] * s
+                    to[first + k] = (low * (1.0 - t) + high * t) * factor
+                elif at == _OUTSIDE:
+                    to[first + k] = misval
+                else:
+                    missing += 1
     return missing
 
 
 @kernel
-def _blot_poly(source, flat, sx0, sy0, full_nx, full_ny, mx, my, quintic, factor, misval, out):
+def _blot_poly(flat, piece, full, mx, my, _found, quintic, factor, misval, out):
     """Fill a block of rows whose pixels lie at mx, my by poly5 or poly3; see `_blot_nearest`."""
+    # Windows one by one: `_find_windows` gains a tenth here, but every first reduction would compile it.
     ny, nx = out.shape
-    sny, snx = source.shape
+    sx0, sy0, sny, snx = piece
+    full_nx, full_ny = full
     side = np.int64(6 if quintic else 4)
     missing = 0
     for r in range(ny):
@@ -178,10 +209,11 @@ def _blot_poly(source, flat, sx0, sy0, full_nx, full_ny, mx, my, quintic, factor
 
 
 @kernel
-def _blot_sinc(source, _flat, sx0, sy0, full_nx, full_ny, mx, my, sinscl, factor, misval, out):
+def _blot_sinc(flat, piece, full, mx, my, _found, sinscl, factor, misval, out):
     """Fill a block of rows whose pixels lie at mx, my by the sinc; see `_blot_nearest`."""
     ny, nx = out.shape
-    sny, snx = source.shape
+    sx0, sy0, sny, snx = piece
+    full_nx, full_ny = full
     wx = np.zeros(2 * SINC_SIDE + 1)
     wy = np.zeros(2 * SINC_SIDE + 1)
     missing = 0
@@ -214,7 +246,8 @@ def _blot_sinc(source, _flat, sx0, sy0, full_nx, full_ny, mx, my, sinscl, factor
             total = 0.0
             for b in range(nw):
                 line = 0.0
-                pixels = source[j + b, i : i + nw]
+                row = (j + b) * snx + i
+                pixels = flat[row : row + nw]
                 for a in range(nw):
                     line += wx[a] * pixels[a]
                 total += wy[b] * line
@@ -284,19 +317,20 @@ def blot_box(source, sx0, sy0, full_nx, full_ny, wcs, h, interp_id, factor, misv
         resample, how, beyond = _blot_poly, (interp_id == POLY5,), (half - 1, half, True)
     scales = float(factor), float(misval)
     mapped = np.empty((2, min(ny, _ROWS), nx))
+    found = np.empty((3, _RUN))
     missing = 0
     continued = False
     for r in range(0, ny, _ROWS):
         rows = out[r : r + _ROWS]
         mx, my = mapped[0, : len(rows)], mapped[1, : len(rows)]
         map_rows(wcs, h, y0 + r, y0 + r + len(rows), 0.0, 0.0, x0, x0 + nx, mx, my)
-        to = full_nx, full_ny, mx, my, *how, *scales, rows
-        lost = resample(source, source.reshape(-1), sx0, sy0, *to)
+        to = (full_nx, full_ny), mx, my, found, *how, *scales, rows
+        lost = resample(source.reshape(-1), (sx0, sy0, *source.shape), *to)
         if lost and not continued:
             # only now, as a large piece takes long to copy
             source, sx0, sy0 = _continued(source, *place, *beyond)
             continued = True
-            lost = resample(source, source.reshape(-1), sx0, sy0, *to)
+            lost = resample(source.reshape(-1), (sx0, sy0, *source.shape), *to)
         missing += lost
     if missing:
         msg = (
