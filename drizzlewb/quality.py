@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from drizzlewb.errors import ParameterError
 
-__all__ = ["ALL_BITS", "Bits", "Flag", "FlagTable", "TABLES", "flag_names", "good_bit_mask"]
+__all__ = ["ALL_BITS", "Bits", "Flag", "FlagTable", "NAMELESS", "TABLES", "flag_names", "good_bit_mask"]
 
 ALL_BITS = 0xFFFF
 """DQ words are 16 bits wide."""
@@ -63,6 +63,9 @@ def _table(name: str, source: str, *flags: tuple[int, str, str]) -> FlagTable:
 _LOST = (1, "lost", "Reed-Solomon decoding error: data lost in transmission or compression")
 _FILLED = (2, "filled", "value replaced by a fill value")
 _CR_DRIZZLE = (4096, "cr_drizzle", "cosmic ray or artefact found by drizzling (driz_cr)")
+
+NAMELESS = FlagTable("a detector that is not known yet", (), "none")
+"""Bits without names, for texts that are read before the files."""
 
 TABLES: dict[str, FlagTable] = {
     table.name: table
@@ -219,7 +222,7 @@ def good_bit_mask(bits: Bits, table: FlagTable) -> int:
     ------
     ParameterError
         Unknown name (the nearest is shown), a member of a list that is not a single bit, a number
-        outside 16 bits, or a negative number other than the complement of one flag.
+        outside 16 bits, one that is not whole, or a negative number other than the complement of one flag.
 
     Notes
     -----
@@ -233,7 +236,10 @@ def good_bit_mask(bits: Bits, table: FlagTable) -> int:
         return _mask_of_text(bits, table)
     if isinstance(bits, Iterable):
         return _mask_of_list([str(item).strip() for item in bits], table)
-    return _mask_of_number(int(bits))
+    if isinstance(bits, bool) or not hasattr(bits, "__index__"):
+        msg = f"DQ bits must be a whole number, a text or a list of bits, not {bits!r}"
+        raise ParameterError(msg)
+    return _mask_of_number(bits.__index__())
 
 
 def _mask_of_text(text: str, table: FlagTable) -> int:
@@ -267,6 +273,9 @@ def _mask_of_list(items: list[str], table: FlagTable) -> int:
             mask |= _mask_of_number(value)
         elif item.lower() in names:
             mask |= names[item.lower()]
+        elif not names:
+            msg = f"cannot read DQ bits {','.join(items)!r}: write 336, '256,64,16', '~4096' or None"
+            raise ParameterError(msg)
         else:
             near = difflib.get_close_matches(item.lower(), names, n=1, cutoff=0.3)
             hint = f"; did you mean {near[0]!r}?" if near else ""

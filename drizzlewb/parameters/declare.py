@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from drizzlewb.quality import ALL_BITS, NAMELESS, good_bit_mask
+
 ARRAYS = ("static", "sky", "median", "crmask", "product")
 """What a parameter may feed: two pre-pass results and the three tiled arrays, in order of computation."""
 
@@ -21,8 +23,6 @@ ALIGNMENT_RESULTS = ("sources", "refsources", "solution")
 RESULTS = ARRAYS + ALIGNMENT_RESULTS
 
 STATUSES = ("honoured", "mapped", "ignored")
-
-DQ_MAX = 0xFFFF
 
 
 def bits_mask(value: Any) -> int | None:
@@ -42,62 +42,12 @@ def bits_mask(value: Any) -> int | None:
 
     Raises
     ------
-    ValueError
-        For a negative number, more than 16 bits, or a list with a value that is not one bit.
-
-    Notes
-    -----
-    Same reading as ``stsci.tools.bitmask.interpret_bit_flags``, except that negative numbers are refused:
-    -16 is bitwise ~15, and those who write it mean ~16.
+    ParameterError
+        See `drizzlewb.quality.good_bit_mask`, which reads them; without a detector flags have no names.
     """
-    if value is None:
+    if value is None or (isinstance(value, str) and value.strip().upper() in ("", "NONE", "INDEF")):
         return None
-    if isinstance(value, bool):
-        msg = f"DQ bits must be a number or a list of bits, not {value!r}"
-        raise ValueError(msg)
-    flip = False
-    if isinstance(value, str):
-        text = value.strip()
-        if text.upper() in ("", "NONE", "INDEF"):
-            return None
-        if text.startswith("~"):
-            flip, text = True, text[1:].strip()
-        if text.startswith("(") and text.endswith(")"):
-            text = text[1:-1]
-        separator = "," if "," in text else "+"
-        try:
-            numbers = [int(part) for part in text.split(separator)]
-        except ValueError:
-            msg = f"cannot read DQ bits {value!r}: write 336, '256,64,16', '~4096' or None"
-            raise ValueError(msg) from None
-    elif hasattr(value, "__index__"):
-        numbers = [value.__index__()]
-    elif isinstance(value, Iterable):
-        numbers = [_one_bit(item) for item in value]
-    else:
-        msg = f"DQ bits must be a number or a list of bits, not {value!r}"
-        raise ValueError(msg)
-    for number in numbers:
-        if number < 0:
-            msg = f"DQ bits {value!r} are negative ({number} is ~{~number}): to leave out bits, write '~16'"
-            raise ValueError(msg)
-        if number > DQ_MAX:
-            msg = f"DQ bits {value!r} do not fit the 16 bits of a DQ array"
-            raise ValueError(msg)
-        if len(numbers) > 1 and (number == 0 or number & (number - 1)):
-            msg = f"in the list of DQ bits {value!r}, {number} is not a single bit (a power of two)"
-            raise ValueError(msg)
-    mask = 0
-    for number in numbers:
-        mask |= number
-    return mask ^ DQ_MAX if flip else mask
-
-
-def _one_bit(item: Any) -> int:
-    if isinstance(item, bool) or not hasattr(item, "__index__"):
-        msg = f"each DQ bit of a list must be an integer, not {item!r}"
-        raise ValueError(msg)
-    return int(item.__index__())
+    return good_bit_mask(value, NAMELESS)
 
 
 def bits_text(mask: int | None) -> str:
@@ -107,7 +57,7 @@ def bits_text(mask: int | None) -> str:
     """
     if mask is None:
         return ""
-    return f"~{mask ^ DQ_MAX}" if mask > 0x7FFF else str(mask)
+    return f"~{mask ^ ALL_BITS}" if mask > 0x7FFF else str(mask)
 
 
 def _positive(pair: tuple[float, float]) -> tuple[float, float]:

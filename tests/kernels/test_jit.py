@@ -1,7 +1,14 @@
 """What the first kernel loads."""
 
+import gc
 import subprocess
 import sys
+
+import numba
+import pytest
+from numba.core import event
+
+import drizzlewb.kernels.jit  # noqa: F401  registers what is tested here
 
 CODE = """
 import sys
@@ -26,3 +33,39 @@ assert scipy.linalg.cython_blas.__file__
 def test_kernels_do_without_scipy_linalg_and_leave_it_to_others():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+class Thresholds(event.Listener):
+    """How often garbage is looked for when a compilation begins."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_start(self, event):
+        self.seen.append(gc.get_threshold())
+
+    def on_end(self, event):
+        pass
+
+
+def undefined(x):
+    return x + no_such_name  # noqa: F821
+
+
+@pytest.mark.parametrize("threshold", [(700, 10, 10), (50_000, 10, 10), (0, 10, 10)])
+def test_garbage_is_looked_for_less_often_only_while_compiling(threshold):
+    before = gc.get_threshold()
+    listener = Thresholds()
+    event.register("numba:compile", listener)
+    try:
+        gc.set_threshold(*threshold)
+        assert numba.njit(lambda x: x + 1)(1) == 2
+        assert gc.get_threshold() == threshold
+        with pytest.raises(numba.TypingError):
+            numba.njit(undefined)(1)
+        assert gc.get_threshold() == threshold
+    finally:
+        event.unregister("numba:compile", listener)
+        gc.set_threshold(*before)
+    expected = 0 if threshold[0] == 0 else max(threshold[0], 20_000)
+    assert [first for first, *_ in listener.seen] == [expected, expected]

@@ -151,12 +151,12 @@ def test_bits_in_every_form(form, mask):
     [
         (-16, "write '~16'"),
         (65536, "16 bits"),
-        ("3,4", "not a single bit"),
+        ("3,4", "no single flag"),
         ("hot", "cannot read DQ bits"),
         ("4,~8", "cannot read DQ bits"),
         (True, "not True"),
-        ([4, 1.5], "must be an integer"),
-        (1.5, "must be a number or a list"),
+        ([4, 1.5], "cannot read DQ bits"),
+        (1.5, "not 1.5"),
     ],
 )
 def test_impossible_bits(form, sentence):
