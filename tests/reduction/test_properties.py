@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from factory import write
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from drizzlewb import read_exposures
@@ -123,6 +123,7 @@ def test_flux_and_weight_are_conserved(stack, kernel, pixfrac, ratio, rotation, 
 
 
 @settings(MANY, max_examples=15)
+@example(kernel="lanczos2", pixfrac=0.5690602572145907, a=-3.3304289894639583, b=5.557161987313012e-237)
 @given(
     kernel=st.sampled_from(KERNELS),
     pixfrac=st.floats(0.1, 1.0),
@@ -137,12 +138,13 @@ def test_the_product_is_linear_in_the_data(tmp_path, kernel, pixfrac, a, b):
         for sci in (one, two, (a * one.astype(float) + b * two).astype(np.float32))
     )
     np.testing.assert_array_equal(mixed.wht, p.wht)
-    # Lanczos weights that all but cancel, at the border, blow rounding up.
+    # Lanczos weights of both signs that nearly cancel, at the border, blow the rounding of the data up.
     firm = p.wht > (1e-3 * p.wht.max() if "lanczos" in kernel else 0)
+    blown_up = p.wht.max() / p.wht[firm] if "lanczos" in kernel else 1.0
     expected = a * p.sci[firm].astype(float) + b * q.sci[firm]
     assert firm.sum() > 2000
     size = (abs(a) * np.abs(p.sci[firm]).max() + abs(b) * np.abs(q.sci[firm]).max()) + 1e-30
-    assert np.abs(mixed.sci[firm] - expected).max() < 3e-6 * size
+    assert (np.abs(mixed.sci[firm] - expected) < 3e-6 * size * blown_up).all()
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
