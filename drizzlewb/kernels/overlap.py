@@ -26,7 +26,7 @@ _SIDE = 3
 _LARGE = _SIDE * _SIDE
 _ROWS = WINDOW + _SIDE * _SIDE  # rows of the scratch for a class of small windows
 # Of each drop in the scratch: the tile's pixel, flat, in which its window begins, or -1 for a window that is
-# large or not wholly in the tile; where its weights begin in the flat scratch; the class; if it is -1, the
+# large or not wholly in the tile; where its weights begin in the flat scratch; the class; after a -1, the
 # first pixel's y and x in the tile; if it is large, pixels in y and in x.
 _PLACE, _WINDOW, _CLASS, _Y, _X, _HEIGHT, _WIDTH = range(7)
 _NEXT = np.uint64(ROOM)  # from a weight of a window to the next
