@@ -12,7 +12,14 @@ from drizzlewb.exposure import Exposure
 from drizzlewb.grid import OutputGrid
 from drizzlewb.parameters import ReduceParameters
 
-__all__ = ["context_header", "header_table", "primary_header", "science_header", "weight_header"]
+__all__ = [
+    "context_header",
+    "header_table",
+    "primary_header",
+    "science_header",
+    "table_hdu",
+    "weight_header",
+]
 
 # Cards that describe one input's file or distorted frame and would be wrong on the product.
 _STRUCTURE = re.compile(
@@ -195,4 +202,15 @@ def header_table(exposures: Sequence[Exposure]) -> fits.BinTableHDU:
         else:
             text = ["" if v is None else str(v) for v in values]
             columns.append(fits.Column(name, f"{max(1, max(map(len, text)))}A", array=np.array(text)))
-    return fits.BinTableHDU.from_columns(columns, name="HDRTAB")
+    return table_hdu(columns, "HDRTAB")
+
+
+def table_hdu(columns: Sequence[fits.Column], name: str) -> fits.BinTableHDU:
+    """Binary table of these columns.
+
+    As ``BinTableHDU.from_columns`` makes it, which first imports astropy.table and with it more than a run
+    needs, half a second.
+    """
+    table = fits.BinTableHDU(name=name)
+    table.data = fits.FITS_rec.from_columns(fits.ColDefs(columns))
+    return table

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ import numpy as np
 from astropy.io import fits
 
 from drizzlewb.errors import DataError
-from drizzlewb.fileio import open_binary, replaced_when_whole, write_at, write_box
+from drizzlewb.fileio import RowBands, open_binary, replaced_when_whole, write_at
 from drizzlewb.grid import OutputGrid
 from drizzlewb.parameters import ReduceParameters
 from drizzlewb.parameters.exchange import from_dict
+from drizzlewb.products.blend import table_hdu
 from drizzlewb.steps.final import Tile
 
 __all__ = ["Part", "Product", "ProductWriter", "product_names", "record_table"]
@@ -51,7 +52,7 @@ def record_table(record: dict) -> fits.BinTableHDU:
     text = json.dumps(record, ensure_ascii=True, sort_keys=True)
     rows = [text[i : i + _ROW] for i in range(0, len(text), _ROW)]
     column = fits.Column("JSON", f"{_ROW}A", array=np.array(rows, dtype=f"S{_ROW}"))
-    table = fits.BinTableHDU.from_columns([column], name="RECORD")
+    table = table_hdu([column], "RECORD")
     table.header["RECLEN"] = (len(text), "characters of JSON in this table")
     return table
 
@@ -123,19 +124,25 @@ class Part:
         structure.extend(self.header, strip=False, end=True)
         return structure.tostring().encode("ascii")
 
+    def planes(self, fd: int, offset: int) -> list[RowBands]:
+        """Its two-dimensional images in a file whose pixels begin at an offset (bytes)."""
+        ny, nx = self.shape[-2:]
+        count = int(np.prod(self.shape[:-2], dtype=np.int64))
+        return [RowBands(fd, offset + 4 * ny * nx * plane, nx, self.dtype) for plane in range(count)]
+
 
 @dataclass
 class _File:
     path: Path
     part_path: Path
     fd: int
-    offsets: dict[str, int] = field(default_factory=dict)
 
 
 class ProductWriter:
     """Writes product files tile by tile under temporary names, and renames them when complete.
 
-    Headers are complete before any pixel. Tiles may come from any thread in any order.
+    Headers are complete before any pixel. Tiles may come from any thread in any order; those side by side
+    have the same rows, and wait in memory for each other.
 
     Parameters
     ----------
@@ -159,7 +166,7 @@ class ProductWriter:
     ) -> None:
         self.folder = Path(folder)
         self._files: list[_File] = []
-        self._parts: dict[str, tuple[_File, Part]] = {}
+        self._planes: dict[str, list[RowBands]] = {}
         plan = []
         for name, (head, parts, tail) in layout.items():
             offset = len(head)
@@ -179,13 +186,13 @@ class ProductWriter:
                 path = self.folder / name
                 part_path = path.with_name(path.name + ".part")
                 part_path.unlink(missing_ok=True)
-                file = _File(path, part_path, open_binary(part_path, write=True), offsets)
+                file = _File(path, part_path, open_binary(part_path, write=True))
                 self._files.append(file)
                 os.ftruncate(file.fd, size)
                 for offset, data in pieces:
                     write_at(file.fd, np.frombuffer(data, np.uint8), offset)
                 for part in parts:
-                    self._parts[part.key] = (file, part)
+                    self._planes[part.key] = part.planes(file.fd, offsets[part.key])
         except OSError as error:
             self.abort()
             msg = f"The product cannot be written in {self.folder}: {error.strerror}. Choose another folder."
@@ -202,26 +209,12 @@ class ProductWriter:
         return [file.part_path for file in self._files]
 
     def write(self, tile: Tile) -> None:
-        """Put the pixels of a tile in their place."""
-        for key, values in (("sci", tile.sci), ("wht", tile.wht), ("ctx", tile.ctx)):
-            if key not in self._parts:
-                continue
-            file, part = self._parts[key]
-            planes = values if values.ndim == 3 else values[np.newaxis]
-            for plane, pixels in enumerate(planes):
-                if key != "sci" and not pixels.any():
-                    continue  # the pre-sized file holds zeros
-                self._write_plane(file, part, plane, tile, pixels)
-
-    @staticmethod
-    def _write_plane(file: _File, part: Part, plane: int, tile: Tile, pixels: np.ndarray) -> None:
-        ny, nx = part.shape[-2:]
-        region = tile.region
-        stored = np.ascontiguousarray(pixels.view(np.int32) if part.key == "ctx" else pixels).astype(
-            part.dtype
-        )
-        offset = file.offsets[part.key] + 4 * ((plane * ny + region.y0) * nx + region.x0)
-        write_box(file.fd, stored, offset, 4 * nx)
+        """Put the pixels of a tile in their place; its arrays are kept for a while and must not change."""
+        y0, x0 = tile.region.y0, tile.region.x0
+        for key, planes in self._planes.items():
+            values = getattr(tile, key)
+            for plane, pixels in zip(planes, values if values.ndim == 3 else values[np.newaxis], strict=True):
+                plane.put(y0, x0, pixels)
 
     def finish(self) -> None:
         """Give the complete files their names.
@@ -229,6 +222,9 @@ class ProductWriter:
         They are not forced to the disk first: that would take as long as the run itself, and a product
         that a power failure spoils can be made again. A killed process leaves all or nothing.
         """
+        for planes in self._planes.values():
+            for plane in planes:
+                plane.check_finished()
         for file in self._files:
             os.close(file.fd)
             file.fd = -1
