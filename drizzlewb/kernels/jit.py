@@ -3,12 +3,13 @@
 import gc
 import sys
 from contextlib import suppress
+from pathlib import Path
 from types import ModuleType
 
 import numba
 from numba.core import event
 
-__all__ = ["inner", "kernel"]
+__all__ = ["inner", "is_compiled", "kernel"]
 
 
 def _load_array_functions():
@@ -65,3 +66,26 @@ kernel = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrappe
 # For what only kernels call: without the code by which Python would call it, and without a file in the
 # cache, as its machine code is part of that of its callers.
 inner = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy")
+
+
+def is_compiled(function):
+    """Whether machine code of a kernel is there: in memory, or in a cache file newer than its source.
+
+    Parameters
+    ----------
+    function : Dispatcher
+        Made by `kernel`.
+
+    Returns
+    -------
+    bool
+        True, too, where numba is switched off.
+    """
+    if not hasattr(function, "stats") or function.signatures:
+        return True
+    code = function.py_func.__code__
+    source = Path(code.co_filename)
+    python = f"py{sys.version_info.major}{sys.version_info.minor}"
+    pattern = f"{source.stem}.{function.py_func.__qualname__}-{code.co_firstlineno}.{python}*.nbi"
+    written = source.stat().st_mtime
+    return any(index.stat().st_mtime > written for index in Path(function.stats.cache_path).glob(pattern))

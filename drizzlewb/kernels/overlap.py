@@ -8,7 +8,7 @@ taken in `drizzlewb.kernels.polygon`, for drops of one window size side by side.
 
 import numpy as np
 
-from drizzlewb.kernels.jit import inner, kernel
+from drizzlewb.kernels.jit import inner, is_compiled, kernel
 from drizzlewb.kernels.lanes import add_1
 from drizzlewb.kernels.polygon import ROOM, VALUE, WINDOW, put_drop, windows
 from drizzlewb.kernels.rows import map_lines, map_rows
@@ -368,20 +368,43 @@ def sequence(x, y):
 def drizzle_square(data, weight, x0, y0, wcs, h, pixfrac, scale, bit, ox0, oy0, num, den, ctx):
     """`drizzlewb.kernels.drizzle.drizzle_box` for the square kernel."""
     tile = (ox0, oy0, *num.shape)
-    flat = num.reshape(-1), den.reshape(-1), ctx.reshape(-1)
-    scratch = np.zeros((_LARGE * _ROWS + WINDOW + 25, ROOM))
-    room = (
-        np.zeros(_LARGE + 1, np.int64),
-        np.empty((_WIDTH + 1, (_LARGE + 1) * ROOM), np.int64),
-        np.empty((5, CHUNK)),
-    )
+    sums = num.reshape(-1), den.reshape(-1), ctx.reshape(-1)
+    scratch = _scratch()
     for j0, j1, a, b in blocks(wcs, h, x0, y0, data.shape, pixfrac, scale, 2.0, tile):
-        cx, cy, above, stride = _corners(wcs, h, y0 + j0, y0 + j1, x0 + a, x0 + b, pixfrac)
+        corners = _corners(wcs, h, y0 + j0, y0 + j1, x0 + a, x0 + b, pixfrac)
         ends = _ends(x0 + a, b - a, CHUNK)[1:]
-        box = data[j0:j1], weight[j0:j1], a, cx, cy, above, stride, ends, scale * scale
-        begin = 0, 0, 0, 0
-        while True:
-            *begin, rows = _square(*box, *begin, scratch, scratch.reshape(-1), *room, bit, *tile, *flat)
-            if rows == 0:
-                break
-            scratch = np.concatenate([scratch, np.zeros((rows - len(scratch), ROOM))])
+        _add_block(data[j0:j1], weight[j0:j1], a, corners, ends, scale * scale, scratch, bit, tile, sums)
+
+
+def _scratch():
+    """Room for the drops that wait to be added."""
+    drops = np.zeros((_LARGE * _ROWS + WINDOW + 25, ROOM))
+    filled = np.zeros(_LARGE + 1, np.int64)
+    return [drops, filled, np.empty((_WIDTH + 1, (_LARGE + 1) * ROOM), np.int64), np.empty((5, CHUNK))]
+
+
+def _add_block(data, weight, column, corners, ends, area, scratch, bit, tile, sums):
+    """Call `_square` for a block of rows until all is added, with more room when it lacks some."""
+    begin = 0, 0, 0, 0
+    while True:
+        drops, *others = scratch
+        *begin, rows = _square(
+            data, weight, column, *corners, ends, area, *begin, drops, drops.reshape(-1), *others, bit, *tile,
+            *sums,
+        )  # fmt: skip
+        if rows == 0:
+            return
+        scratch[0] = np.concatenate([drops, np.zeros((rows - len(drops), ROOM))])
+
+
+def compile_square():
+    """Have the square kernel compiled, apart from the map that it shares with the others: add no drop."""
+    pixel = np.zeros((1, 1), np.float32)
+    corners = np.zeros((1, 2)), np.zeros((1, 2)), 0, 2
+    sums = np.zeros(1), np.zeros(1), np.zeros(1, np.uint32)
+    _add_block(pixel, pixel, 0, corners, np.array([1]), 1.0, _scratch(), np.uint32(0), (0, 0, 1, 1), sums)
+
+
+def square_is_compiled():
+    """Whether the machine code of the square kernel is there; see `drizzlewb.kernels.jit.is_compiled`."""
+    return is_compiled(_square)

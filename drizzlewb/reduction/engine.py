@@ -23,6 +23,7 @@ from drizzlewb.reduction.plan import array_keys, check_plan, final_grid, separat
 from drizzlewb.reduction.prepass import PrePass, run_prepass
 from drizzlewb.reduction.schedule import Cancel, Progress, map_unordered, no_progress, thread_count
 from drizzlewb.reduction.storage import TiledArray, tiles_of
+from drizzlewb.steps import ahead
 from drizzlewb.steps import cosmicray as cosmicray_step
 from drizzlewb.steps.final import Tile, boxes_under, product_region
 from drizzlewb.steps.median import mask_weight, median_region, single_region
@@ -168,6 +169,9 @@ class Reduction:
         with self._lock:
             if self._prepass is not None:
                 return self._prepass
+            p = self.parameters
+            if self.threads > 1 and p.cosmicray.driz_cr and p.final.final_kernel == "square":
+                ahead.compile_ahead()
             with self.timed("static mask and sky"):
                 prepass = self._given_prepass or run_prepass(
                     self.exposures,
@@ -433,6 +437,7 @@ class Reduction:
         read_crmask: Callable[[Placed, Region], np.ndarray] | None = None,
     ) -> Tile:
         self.cancel.check()
+        ahead.wait(self.cancel.check)
         read = (read_crmask or self._read_crmask) if self.parameters.cosmicray.driz_cr else None
         chips = self._on_final if chips is None else chips
         return product_region(chips, region, self.parameters, read, unit_factor, self.cancel.check)

@@ -1,6 +1,8 @@
 """What the first kernel loads."""
 
 import gc
+import importlib
+import os
 import subprocess
 import sys
 
@@ -8,7 +10,7 @@ import numba
 import pytest
 from numba.core import event
 
-import drizzlewb.kernels.jit  # noqa: F401  registers what is tested here
+from drizzlewb.kernels.jit import is_compiled  # its module registers what is tested here
 
 CODE = """
 import sys
@@ -69,3 +71,32 @@ def test_garbage_is_looked_for_less_often_only_while_compiling(threshold):
         gc.set_threshold(*before)
     expected = 0 if threshold[0] == 0 else max(threshold[0], 20_000)
     assert [first for first, *_ in listener.seen] == [expected, expected]
+
+
+SOURCE = """
+from drizzlewb.kernels.jit import kernel
+
+@kernel
+def twice(x):
+    return x + x
+"""
+
+
+def test_is_compiled_sees_memory_cache_and_stale_cache(tmp_path, monkeypatch):
+    source = tmp_path / "doubling.py"
+    source.write_text(SOURCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    first = importlib.import_module("doubling").twice
+    assert not is_compiled(first)
+    first(1.0)
+    assert is_compiled(first)
+    del sys.modules["doubling"]
+    again = importlib.import_module("doubling").twice
+    assert not again.signatures
+    assert is_compiled(again)
+    later = source.stat().st_mtime + 3600
+    os.utime(source, (later, later))
+    assert not is_compiled(again)
+    assert is_compiled(first)
+    assert is_compiled(first.py_func)  # numba switched off

@@ -4,11 +4,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse.csgraph import connected_components
 
 from drizzlewb.distortion import tan_wcs
 from drizzlewb.parameters import ReduceParameters
 from drizzlewb.steps import sky
-from drizzlewb.steps.sky_match import Overlaps, match_offsets
+from drizzlewb.steps.sky_match import Overlaps, components, match_offsets
 
 SCALE = 0.05
 NY, NX = 240, 320
@@ -239,3 +242,19 @@ def test_equals_skypac(mosaic, method, tmp_path, monkeypatch):
     ours = np.array([v.subtracted_e for v in solve(mosaic, skymethod=method).values])
     tolerance = 0.01 * 3.0 if "match" in method else 1e-5
     assert ours == pytest.approx(peer, abs=tolerance)
+
+
+@given(n=st.integers(1, 30), links=st.integers(0, 40), seed=st.integers(0, 1000))
+def test_groups_are_those_of_scipy(n, links, seed):
+    joined = np.zeros((n, n), bool)
+    i, j = np.random.default_rng(seed).integers(0, n, (2, links))
+    joined[i, j] = joined[j, i] = True
+    np.testing.assert_array_equal(components(joined), connected_components(joined, directed=False)[1])
+
+
+def test_a_long_chain_is_one_group():
+    n = 200
+    order = np.random.default_rng(5).permutation(n)
+    joined = np.zeros((n, n), bool)
+    joined[order[1:], order[:-1]] = joined[order[:-1], order[1:]] = True
+    assert (components(joined) == 0).all()
