@@ -415,9 +415,9 @@ class Reduction:
     def product_tiles(self, unit_factor: float = 1.0) -> Iterable[Tile]:
         """All tiles of the product, in order of completion; masks must have been made."""
         planes = 1 + (len(self._on_final) - 1) // 32
-        # Tiles side by side wait for each other until their rows can be written: half as much for them.
+        # Tiles side by side wait for each other until their rows can be written: a quarter as much for them.
         row_bytes = (8 + 4 * planes) * self.final_grid.shape[1]
-        waiting = self.parameters.extra.memory_budget_mb * 0.5e6 / row_bytes
+        waiting = self.parameters.extra.memory_budget_mb * 0.25e6 / row_bytes
         side = self._side(100 + 4 * planes, max(SMALLEST_SIDE, int(min(PRODUCT_SIDE, waiting))))
         tiles = list(tiles_of(self.final_grid.shape, side))
         made = map_unordered(
