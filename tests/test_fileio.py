@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from drizzlewb.fileio import RowBands, open_binary
 from drizzlewb.grid import Region
-from drizzlewb.reduction.storage import tiles_of
+from drizzlewb.reduction.tiling import tiles_of
 
 HEAD = 7  # bytes before the image: it begins anywhere in its file
 

@@ -18,11 +18,12 @@ from drizzlewb.exposure import Exposure
 from drizzlewb.grid import OutputGrid, Region
 from drizzlewb.parameters import ReduceParameters
 from drizzlewb.products.inputs_update import refuse_changed
+from drizzlewb.reduction import tiling
 from drizzlewb.reduction.inputs import as_asked
 from drizzlewb.reduction.plan import array_keys, check_plan, final_grid, separate_grid
 from drizzlewb.reduction.prepass import PrePass, run_prepass
 from drizzlewb.reduction.schedule import Cancel, Progress, map_unordered, no_progress, thread_count
-from drizzlewb.reduction.storage import TiledArray, tiles_of
+from drizzlewb.reduction.storage import ChipStack, TiledArray
 from drizzlewb.steps import ahead
 from drizzlewb.steps import cosmicray as cosmicray_step
 from drizzlewb.steps.final import Tile, boxes_under, product_region
@@ -33,12 +34,6 @@ __all__ = ["Reduction"]
 
 log = logging.getLogger(__name__)
 
-# px; larger tiles gain nothing. No multiple of 512: rows of float64 that lie a multiple of 4096 bytes apart
-# compete for the same lines of the processor's cache.
-LARGEST_SIDE = 1000
-PRODUCT_SIDE = 1400  # larger: whole rows of the chips are read for each tile
-SMALLEST_SIDE = 128
-CRMASK_SIDE = 1024
 LEAST_ROWS = 64  # of a region that are worth a thread of their own
 
 
@@ -108,8 +103,7 @@ class Reduction:
         self._prepass: PrePass | None = None
         self._given_prepass = prepass
         self._median: TiledArray | None = None
-        self._crmask: TiledArray | None = None
-        self._chip_rows = 0
+        self._crmask: ChipStack | None = None
         self._fractions: dict[str, float] | None = None
         self._on_separate: list[list[Placed]] = []
         self._on_final: list[Placed] = []
@@ -189,7 +183,7 @@ class Reduction:
                     ]
                 )
                 if self.parameters.cosmicray.driz_cr or self.parameters.median.median:
-                    self._open_arrays()
+                    self._open_median()
             self._prepass = prepass
             return prepass
 
@@ -202,29 +196,23 @@ class Reduction:
             area += 0.5 * abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))))
         return area
 
-    def _open_arrays(self) -> None:
-        overlap = max_overlap(list(self._on_separate), self.separate_grid.shape)
-        side = self._side(per_pixel=8 * overlap + 80)
-        self._median = TiledArray(
-            self.folder / f"median-{self.keys['median']}.bin", self.separate_grid.shape, np.float32, side
-        )
-        # All chips in one file, one above the other, each starting at a tile of its own.
-        self._chip_rows = max(
-            -(-c.prepared.chip.shape[0] // CRMASK_SIDE) * CRMASK_SIDE for c in self._on_final
-        )
+    def _open_median(self) -> None:
+        shape = self.separate_grid.shape
+        overlap = tiling.max_overlap(self._on_separate, shape)
+        side = tiling.median_side(overlap, self.parameters.extra.memory_budget_mb, self.threads)
+        self._median = TiledArray(self.folder / f"median-{self.keys['median']}.bin", shape, np.float32, side)
 
     @property
     def _crmask_path(self) -> Path:
         return self.folder / f"crmask-{self.keys['crmask']}.bin"
 
-    def _open_crmask(self) -> TiledArray:
+    def _open_crmask(self) -> ChipStack:
         """Open the masks when they are first needed: previews under other thresholds leave no file."""
         self._require(self._median)
         with self._lock:
             if self._crmask is None:
-                width = max(c.prepared.chip.shape[1] for c in self._on_final)
-                shape = (self._chip_rows * len(self._on_final), width)
-                self._crmask = TiledArray(self._crmask_path, shape, np.uint8, CRMASK_SIDE)
+                shapes = [placed.prepared.chip.shape for placed in self._on_final]
+                self._crmask = ChipStack(self._crmask_path, shapes, np.uint8, tiling.CRMASK_SIDE)
             return self._crmask
 
     @property
@@ -238,14 +226,6 @@ class Reduction:
             self._folder = Path(own.name)
         self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder
-
-    def _side(self, per_pixel: int, largest: int | None = None) -> int:
-        """Tile side from the memory budget: budget / (bytes per pixel × tiles in flight)."""
-        area = self.parameters.extra.memory_budget_mb * 1e6 / (per_pixel * self.threads)
-        side = int(np.sqrt(area)) // 8 * 8
-        if side % 512 == 0:
-            side -= 8
-        return int(np.clip(side, SMALLEST_SIDE, largest or LARGEST_SIDE))
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
@@ -271,7 +251,7 @@ class Reduction:
         placed = self._on_final[number]
         box = box or Region(0, placed.prepared.chip.shape[0], 0, placed.prepared.chip.shape[1])
         self._make_crmasks([(number, box)])
-        return self._read_crmask(placed, box)
+        return self._open_crmask().read(number, box)
 
     def product(
         self,
@@ -351,9 +331,8 @@ class Reduction:
         self.prepare()
         if self._crmask is None and not self._crmask_path.exists():
             return None
-        if self._missing_crmask(number, box):
-            return None
-        return self._read_crmask(self._on_final[number], box)
+        masks = self._open_crmask()
+        return None if masks.missing(number, box) else masks.read(number, box)
 
     @property
     def chips(self) -> list[PreparedChip]:
@@ -415,11 +394,9 @@ class Reduction:
     def product_tiles(self, unit_factor: float = 1.0) -> Iterable[Tile]:
         """All tiles of the product, in order of completion; masks must have been made."""
         planes = 1 + (len(self._on_final) - 1) // 32
-        # Tiles side by side wait for each other until their rows can be written: a quarter as much for them.
-        row_bytes = (8 + 4 * planes) * self.final_grid.shape[1]
-        waiting = self.parameters.extra.memory_budget_mb * 0.25e6 / row_bytes
-        side = self._side(100 + 4 * planes, max(SMALLEST_SIDE, int(min(PRODUCT_SIDE, waiting))))
-        tiles = list(tiles_of(self.final_grid.shape, side))
+        ny, nx = self.final_grid.shape
+        budget = self.parameters.extra.memory_budget_mb
+        tiles = list(tiling.tiles_of((ny, nx), tiling.product_side(nx, planes, budget, self.threads)))
         made = map_unordered(
             lambda region: self._product_tile(region, unit_factor), tiles, self.cancel, self.threads
         )
@@ -461,10 +438,9 @@ class Reduction:
         array.remember()
 
     def _make_crmasks(self, boxes: Sequence[tuple[int, Region]]) -> None:
-        array = self._open_crmask()
-        todo = list(
-            dict.fromkeys(tile for number, box in boxes for tile in self._missing_crmask(number, box))
-        )
+        masks = self._open_crmask()
+        pieces = ((number, piece) for number, box in boxes for piece in masks.missing(number, box))
+        todo = list(dict.fromkeys(pieces))
         if not todo:
             return
         separate = self.on_separate
@@ -476,25 +452,15 @@ class Reduction:
             number, box = task
             self.cancel.check()
             mask = cosmicray_step.crmask_box(separate[number], box, read_median, self.parameters)
-            array.write(self._in_stack(number, box), mask)
+            masks.write(number, box, mask)
 
         with self.timed("blot and cosmic rays"):
             for done, _ in enumerate(map_unordered(make, todo, self.cancel, self.threads), 1):
                 self.progress("cosmic rays", done, len(todo))
-        array.remember()
-
-    def _in_stack(self, number: int, box: Region) -> Region:
-        row = number * self._chip_rows
-        return Region(box.y0 + row, box.y1 + row, box.x0, box.x1)
-
-    def _missing_crmask(self, number: int, box: Region) -> list[tuple[int, Region]]:
-        shape = self._on_final[number].prepared.chip.shape
-        row = number * self._chip_rows
-        tiles = self._open_crmask().missing(self._in_stack(number, box))
-        return [(number, Region(t.y0 - row, t.y1 - row, t.x0, t.x1).clip(shape)) for t in tiles]
+        masks.remember()
 
     def _read_crmask(self, placed: Placed, box: Region) -> np.ndarray:
-        return self._open_crmask().read(self._in_stack(placed.prepared.number, box))
+        return self._open_crmask().read(placed.prepared.number, box)
 
     @staticmethod
     def _require(array: TiledArray | None) -> TiledArray:
@@ -502,17 +468,3 @@ class Reduction:
             msg = "This reduction makes no median and no cosmic-ray mask: median and driz_cr are off."
             raise DataError(msg)
         return array
-
-
-def max_overlap(exposures: list[list[Placed]], shape: tuple[int, int]) -> int:
-    """Largest number of exposures whose bounding boxes share a place of the grid (an upper bound)."""
-    cell = max(1, max(shape) // 64)
-    counts = np.zeros((shape[0] // cell + 1, shape[1] // cell + 1), int)
-    for chips in exposures:
-        touched = np.zeros(counts.shape, bool)
-        for placed in chips:
-            b = placed.bounds.clip(shape)
-            if not b.empty:
-                touched[b.y0 // cell : b.y1 // cell + 1, b.x0 // cell : b.x1 // cell + 1] = True
-        counts += touched
-    return int(counts.max())

@@ -18,7 +18,7 @@ from drizzlewb.products.intermediates import (
     wanted_kinds,
 )
 from drizzlewb.reduction.schedule import map_unordered
-from drizzlewb.reduction.storage import tiles_of
+from drizzlewb.reduction.tiling import tiles_of
 from drizzlewb.steps.prepared import PreparedChip
 
 __all__ = ["Kept"]

@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,23 +12,10 @@ from numpy.typing import DTypeLike
 from drizzlewb.fileio import open_binary, read_at, replaced_when_whole, write_at
 from drizzlewb.grid import Region
 
-__all__ = ["TiledArray", "tiles_of"]
+__all__ = ["ChipStack", "TiledArray"]
 
 
-def tiles_of(shape: tuple[int, int], side: int) -> Iterator[Region]:
-    """Regions of at most side × side pixels that cover an array once, row by row.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Array shape (ny, nx), px.
-    side : int
-        Largest side of a tile, px.
-    """
-    ny, nx = shape
-    for y0 in range(0, ny, side):
-        for x0 in range(0, nx, side):
-            yield Region(y0, min(y0 + side, ny), x0, min(x0 + side, nx))
+_LAYOUT = 2  # where pixels lie in the file; one that was laid out in another way is not taken over
 
 
 class TiledArray:
@@ -71,7 +58,8 @@ class TiledArray:
         try:
             saved = json.loads(self._map_path.read_text())
             fits = (
-                saved["shape"] == list(self.shape)
+                saved["layout"] == _LAYOUT
+                and saved["shape"] == list(self.shape)
                 and saved["side"] == self.side
                 and saved["dtype"] == self.dtype.str
                 and self.path.stat().st_size == self.shape[0] * self.shape[1] * self.dtype.itemsize
@@ -85,6 +73,7 @@ class TiledArray:
         """Write the map of valid tiles beside the data, for a later process."""
         with self._lock:
             state = {
+                "layout": _LAYOUT,
                 "shape": list(self.shape),
                 "side": self.side,
                 "dtype": self.dtype.str,
@@ -143,3 +132,51 @@ class TiledArray:
             read_at(self._fd, rows, self._place(tile) + skipped)
             out[wanted.slices((region.y0, region.x0))] = rows[:, wanted.x0 - tile.x0 : wanted.x1 - tile.x0]
         return out
+
+
+class ChipStack:
+    """An image of each chip of a stack in one `TiledArray`, one above the other.
+
+    Each chip starts at a tile of its own.
+
+    Parameters
+    ----------
+    path, dtype, side
+        As for `TiledArray`.
+    shapes : sequence of (int, int)
+        (ny, nx) of each chip, px.
+    """
+
+    def __init__(self, path: Path, shapes: Sequence[tuple[int, int]], dtype: DTypeLike, side: int) -> None:
+        self._shapes = list(shapes)
+        self._rows = max(-(-ny // side) * side for ny, _ in shapes)
+        whole = (self._rows * len(shapes), max(nx for _, nx in shapes))
+        self._array = TiledArray(path, whole, dtype, side)
+
+    def _place(self, number: int, box: Region) -> Region:
+        row = number * self._rows
+        return Region(box.y0 + row, box.y1 + row, box.x0, box.x1)
+
+    def missing(self, number: int, box: Region) -> list[Region]:
+        """Pieces of chip ``number`` under a box of it that are not made yet, row by row."""
+        row = number * self._rows
+        tiles = self._array.missing(self._place(number, box))
+        return [Region(t.y0 - row, t.y1 - row, t.x0, t.x1).clip(self._shapes[number]) for t in tiles]
+
+    def write(self, number: int, piece: Region, values: np.ndarray) -> None:
+        """Store one of the pieces that `missing` tells."""
+        place = self._place(number, piece)
+        (tile,) = self._array.under(place)
+        if tile.shape != piece.shape:  # at the edge of a chip that is narrower or lower than another
+            whole = np.zeros(tile.shape, values.dtype)
+            whole[: piece.shape[0], : piece.shape[1]] = values
+            place, values = tile, whole
+        self._array.write(place, values)
+
+    def read(self, number: int, box: Region) -> np.ndarray:
+        """Pixels of a box whose pieces are all there, as a new C-contiguous array."""
+        return self._array.read(self._place(number, box))
+
+    def remember(self) -> None:
+        """Write down what is there, for a later process."""
+        self._array.remember()

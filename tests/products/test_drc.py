@@ -119,8 +119,8 @@ def test_an_existing_product_is_left_alone(tiny_f606w, tmp_path):
 
 @pytest.mark.parametrize("step", ["sky", "separate and median", "cosmic rays", "final drizzle"])
 def test_a_cancelled_run_leaves_nothing(tiny_f606w, tmp_path, step, monkeypatch):
-    monkeypatch.setattr("drizzlewb.reduction.engine.LARGEST_SIDE", 128)
-    monkeypatch.setattr("drizzlewb.reduction.engine.PRODUCT_SIDE", 128)
+    monkeypatch.setattr("drizzlewb.reduction.tiling.LARGEST_SIDE", 128)
+    monkeypatch.setattr("drizzlewb.reduction.tiling.PRODUCT_SIDE", 128)
     cancel = Cancel()
 
     def progress(name, done, total, message=""):

@@ -175,8 +175,8 @@ def test_product_and_record_name_them(kept):
 
 def test_any_tile_side_gives_the_same_files(kept, files, tmp_path, monkeypatch):
     monkeypatch.setattr("drizzlewb.reduction.keeping.SIDE", 70)
-    monkeypatch.setattr("drizzlewb.reduction.engine.LARGEST_SIDE", 128)
-    monkeypatch.setattr("drizzlewb.reduction.engine.PRODUCT_SIDE", 128)
+    monkeypatch.setattr("drizzlewb.reduction.tiling.LARGEST_SIDE", 128)
+    monkeypatch.setattr("drizzlewb.reduction.tiling.PRODUCT_SIDE", 128)
     dw.reduce(
         dw.read_exposures(files), ReduceParameters(), output=tmp_path / "peer", **CHAIN, resetbits=0,
         peer_noise=True, driz_combine=False, threads=3, keep=ALL,

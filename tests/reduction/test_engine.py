@@ -3,15 +3,17 @@
 import os
 import threading
 
+import factory
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from drizzlewb import read_exposures
 from drizzlewb.errors import Cancelled, DataError
 from drizzlewb.grid import Region
 from drizzlewb.parameters import ReduceParameters
-from drizzlewb.reduction import Reduction
+from drizzlewb.reduction import Reduction, tiling
 from drizzlewb.reduction import engine as engine_module
 from drizzlewb.reduction.schedule import Cancel
 from drizzlewb.steps import final, median
@@ -81,10 +83,10 @@ def test_any_region_has_the_bits_of_the_product(tiny_f606w, whole, data):
 
 @pytest.mark.parametrize(("side", "crside", "threads"), [(64, 64, 3), (200, 128, 2), (37, 50, 4)])
 def test_tile_size_and_threads_change_no_bit(tiny_f606w, whole, monkeypatch, side, crside, threads):
-    monkeypatch.setattr(engine_module, "LARGEST_SIDE", side)
-    monkeypatch.setattr(engine_module, "PRODUCT_SIDE", side)
-    monkeypatch.setattr(engine_module, "SMALLEST_SIDE", side)
-    monkeypatch.setattr(engine_module, "CRMASK_SIDE", crside)
+    monkeypatch.setattr(tiling, "LARGEST_SIDE", side)
+    monkeypatch.setattr(tiling, "PRODUCT_SIDE", side)
+    monkeypatch.setattr(tiling, "SMALLEST_SIDE", side)
+    monkeypatch.setattr(tiling, "CRMASK_SIDE", crside)
     again = assembled(Reduction(tiny_f606w, ReduceParameters.from_keywords(KEYWORDS), threads=threads))
     for ours, theirs in zip(again, whole, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -96,12 +98,35 @@ def test_other_kernels_tile_too(tiny_f606w, kernel, monkeypatch):
         {**SMALL, "final_kernel": kernel, "driz_sep_kernel": "square"}
     )
     one = assembled(Reduction(tiny_f606w, parameters, threads=1))
-    monkeypatch.setattr(engine_module, "LARGEST_SIDE", 61)
-    monkeypatch.setattr(engine_module, "PRODUCT_SIDE", 61)
-    monkeypatch.setattr(engine_module, "SMALLEST_SIDE", 61)
+    monkeypatch.setattr(tiling, "LARGEST_SIDE", 61)
+    monkeypatch.setattr(tiling, "PRODUCT_SIDE", 61)
+    monkeypatch.setattr(tiling, "SMALLEST_SIDE", 61)
     two = assembled(Reduction(tiny_f606w, parameters, threads=3))
     for ours, theirs in zip(two, one, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("side", [16, 1024])
+def test_masks_of_chips_of_different_sizes(tmp_path, monkeypatch, side):
+    """A subarray beside full frames: each cosmic ray is flagged where it fell."""
+    monkeypatch.setattr(tiling, "CRMASK_SIDE", side)
+    shapes = [(40, 60), (40, 60), (30, 44)]
+    rays = [(7, 50), (30, 9), (25, 33)]
+    files = []
+    for k, (shape, ray) in enumerate(zip(shapes, rays, strict=True)):
+        sci = factory.pixels(shape, seed=k)
+        sci[ray] += 3000.0
+        files.append(
+            factory.write(tmp_path / f"jtest0{k}_flt.fits", "ACS/HRC", shape=shape, sci=[sci], sip=False)
+        )
+    reduction = Reduction(read_exposures(files), ReduceParameters.from_keywords({"static": False}))
+    for number, (shape, ray) in enumerate(zip(shapes, rays, strict=True)):
+        mask = reduction.crmask(number)
+        assert mask.shape == shape
+        flagged = np.argwhere(mask == 0)
+        assert ray in map(tuple, flagged.tolist())
+        assert len(flagged) < 12
+        assert (np.abs(flagged - ray).max(axis=1) <= 2).all()
 
 
 @pytest.mark.parametrize(("module", "kernel"), [(final, "drizzle_box"), (median, "single_region")])

@@ -4,16 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drizzlewb.grid import Region
-from drizzlewb.reduction.storage import TiledArray, tiles_of
+from drizzlewb.reduction.storage import ChipStack, TiledArray
 
 
-@given(ny=st.integers(1, 90), nx=st.integers(1, 90), side=st.integers(1, 40))
-def test_tiles_cover_every_pixel_once(ny, nx, side):
-    count = np.zeros((ny, nx), int)
-    for tile in tiles_of((ny, nx), side):
-        assert max(tile.shape) <= side
-        count[tile.slices()] += 1
-    assert (count == 1).all()
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("stacks")
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -100,3 +96,24 @@ def test_many_threads_remember_at_once(tmp_path):
     assert not errors
     assert (TiledArray(path, (40, 40), np.float32, 10).read(tile) == 3).all()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.bin", "a.tiles"]
+
+
+@given(
+    shapes=st.lists(st.tuples(st.integers(1, 90), st.integers(1, 90)), min_size=1, max_size=4),
+    side=st.integers(1, 40),
+    data=st.data(),
+)
+def test_chips_of_any_shapes_share_a_stack(folder, shapes, side, data):
+    images = [np.arange(1, ny * nx + 1).reshape(ny, nx) % 251 + k for k, (ny, nx) in enumerate(shapes)]
+    (folder / "stack.bin").unlink(missing_ok=True)
+    stack = ChipStack(folder / "stack.bin", shapes, np.uint8, side)
+    pieces = [
+        (k, piece) for k, (ny, nx) in enumerate(shapes) for piece in stack.missing(k, Region(0, ny, 0, nx))
+    ]
+    for k, piece in data.draw(st.permutations(pieces)):
+        stack.write(k, piece, images[k][piece.slices()])
+    for k, (ny, nx) in enumerate(shapes):
+        y0, x0 = data.draw(st.integers(0, ny - 1)), data.draw(st.integers(0, nx - 1))
+        box = Region(y0, data.draw(st.integers(y0 + 1, ny)), x0, data.draw(st.integers(x0 + 1, nx)))
+        assert stack.missing(k, box) == []
+        np.testing.assert_array_equal(stack.read(k, box), images[k][box.slices()])
