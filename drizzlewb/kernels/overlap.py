@@ -8,7 +8,7 @@ taken in `drizzlewb.kernels.polygon`, for drops of one window size side by side.
 
 import numpy as np
 
-from drizzlewb.kernels.jit import inner, is_compiled, kernel
+from drizzlewb.kernels.jit import inner, kernel
 from drizzlewb.kernels.lanes import add_1
 from drizzlewb.kernels.polygon import ROOM, VALUE, WINDOW, put_drop, windows
 from drizzlewb.kernels.rows import map_lines, map_rows
@@ -403,8 +403,3 @@ def compile_square():
     corners = np.zeros((1, 2)), np.zeros((1, 2)), 0, 2
     sums = np.zeros(1), np.zeros(1), np.zeros(1, np.uint32)
     _add_block(pixel, pixel, 0, corners, np.array([1]), 1.0, _scratch(), np.uint32(0), (0, 0, 1, 1), sums)
-
-
-def square_is_compiled():
-    """Whether the machine code of the square kernel is there; see `drizzlewb.kernels.jit.is_compiled`."""
-    return is_compiled(_square)

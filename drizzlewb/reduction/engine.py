@@ -18,13 +18,12 @@ from drizzlewb.exposure import Exposure
 from drizzlewb.grid import OutputGrid, Region
 from drizzlewb.parameters import ReduceParameters
 from drizzlewb.products.inputs_update import refuse_changed
-from drizzlewb.reduction import tiling
+from drizzlewb.reduction import ahead, tiling
 from drizzlewb.reduction.inputs import as_asked
 from drizzlewb.reduction.plan import array_keys, check_plan, final_grid, separate_grid
 from drizzlewb.reduction.prepass import PrePass, run_prepass
 from drizzlewb.reduction.schedule import Cancel, Progress, map_unordered, no_progress, thread_count
 from drizzlewb.reduction.storage import ChipStack, TiledArray
-from drizzlewb.steps import ahead
 from drizzlewb.steps import cosmicray as cosmicray_step
 from drizzlewb.steps.final import Tile, boxes_under, product_region
 from drizzlewb.steps.median import mask_weight, median_region, single_region

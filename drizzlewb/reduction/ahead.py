@@ -13,42 +13,29 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
+from drizzlewb.kernels.early import compile_later_steps, later_steps_are_compiled
 
-from drizzlewb.kernels.drizzle import finish
-from drizzlewb.kernels.median import KINDS, combine
-from drizzlewb.kernels.overlap import compile_square, square_is_compiled
-
-__all__ = ["compile_ahead", "compile_here", "wait"]
+__all__ = ["compile_ahead", "wait"]
 
 log = logging.getLogger(__name__)
 
 LONGEST = 120.0  # s; a second process that takes longer is of no help
 
+# Only kernels are imported there: half a second.
+_CODE = f"import {compile_later_steps.__module__} as early; early.{compile_later_steps.__name__}()"
+
 _process: subprocess.Popen | None = None
 
 
-def compile_here() -> None:
-    """Compile the median and the square kernel, in this order, for the types that the steps give them."""
-    image, sums, out = np.zeros((1, 1), np.float32), np.zeros((1, 1)), np.zeros((1, 1), np.float32)
-    one, none = np.ones(1), np.zeros(1)
-    combine(
-        image[np.newaxis], image[np.newaxis], none, KINDS["median"], 0, 0, -np.inf, np.inf, none, none, one,
-        4.0, 3.0, 1, out, 1,
-    )  # fmt: skip
-    compile_square()
-    finish(sums, sums, np.float32(0), image, out)
-
-
 def compile_ahead() -> None:
-    """Begin `compile_here` in a process of its own, unless it was begun or the cache has the machine code."""
+    """Begin `compile_later_steps` in a process of its own, unless it was begun or the machine code is there."""
     global _process  # one for all reductions of this process
-    if _process is not None or square_is_compiled() or not _runs_python():
+    if _process is not None or later_steps_are_compiled() or not _runs_python():
         return
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     try:
         _process = subprocess.Popen(
-            [sys.executable, "-c", "from drizzlewb.steps.ahead import compile_here; compile_here()"],
+            [sys.executable, "-c", _CODE],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

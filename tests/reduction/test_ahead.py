@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 from drizzlewb.errors import Cancelled
-from drizzlewb.steps import ahead
+from drizzlewb.reduction import ahead
 
 
 @pytest.fixture(autouse=True)
@@ -34,16 +34,16 @@ def begun(monkeypatch):
 
 def test_a_second_process_leaves_the_machine_code_in_the_cache(tmp_path):
     code = """
-        from drizzlewb.kernels import median, overlap
-        from drizzlewb.steps import ahead
+        from drizzlewb.kernels import early, median, overlap
+        from drizzlewb.reduction import ahead
 
-        assert not overlap.square_is_compiled()
+        assert not early.later_steps_are_compiled()
         ahead.compile_ahead()
         assert ahead._process is not None
         ahead.wait()
         assert ahead._process.returncode == 0
-        assert overlap.square_is_compiled()
-        ahead.compile_here()
+        assert early.later_steps_are_compiled()
+        early.compile_later_steps()
         for function in (overlap._square, median._combine):
             assert sum(function.stats.cache_hits.values()) == 1, function
             assert not function.stats.cache_misses, function
@@ -54,31 +54,9 @@ def test_a_second_process_leaves_the_machine_code_in_the_cache(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_it_is_the_machine_code_that_a_reduction_needs(tiny_set, tmp_path):
-    """The types of the arguments are those of a reduction: compiling again adds none."""
-    code = """
-        import sys
-        import drizzlewb as dw
-        from drizzlewb.kernels import drizzle, median, overlap
-        from drizzlewb.steps.ahead import compile_here
-
-        output, *files = sys.argv[1:]
-        dw.reduce(dw.read_exposures(files), output=output)
-        functions = overlap._square, median._combine, drizzle.finish
-        before = [list(function.signatures) for function in functions]
-        compile_here()
-        assert [list(function.signatures) for function in functions] == before
-        assert [len(signatures) for signatures in before] == [1, 1, 1]
-    """
-    files = sorted(map(str, tiny_set.glob("j8ny01*_flc.fits")))[:3]
-    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "F606W"), *files]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.parametrize("compiled", [True, False])
 def test_it_is_begun_once_and_only_without_machine_code(begun, monkeypatch, compiled):
-    monkeypatch.setattr(ahead, "square_is_compiled", lambda: compiled)
+    monkeypatch.setattr(ahead, "later_steps_are_compiled", lambda: compiled)
     ahead.compile_ahead()
     ahead.compile_ahead()
     assert len(begun) == (0 if compiled else 1)
@@ -86,14 +64,14 @@ def test_it_is_begun_once_and_only_without_machine_code(begun, monkeypatch, comp
 
 @pytest.mark.parametrize("program", [None, "", "/opt/app/viewer", "C:\\app\\app.exe"])
 def test_an_application_with_python_inside_is_not_started_again(begun, monkeypatch, program):
-    monkeypatch.setattr(ahead, "square_is_compiled", lambda: False)
+    monkeypatch.setattr(ahead, "later_steps_are_compiled", lambda: False)
     monkeypatch.setattr(sys, "executable", program)
     ahead.compile_ahead()
     assert begun == []
 
 
 def test_a_process_that_cannot_be_begun_or_fails_stops_nothing(monkeypatch):
-    monkeypatch.setattr(ahead, "square_is_compiled", lambda: False)
+    monkeypatch.setattr(ahead, "later_steps_are_compiled", lambda: False)
 
     def refuse(*arguments, **keywords):
         msg = "too many processes"
