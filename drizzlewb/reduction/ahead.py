@@ -28,7 +28,7 @@ _process: subprocess.Popen | None = None
 
 
 def compile_ahead() -> None:
-    """Begin `compile_later_steps` in a process of its own, unless it was begun or the machine code is there."""
+    """Begin `compile_later_steps` in a process of its own, unless that was begun or done before."""
     global _process  # one for all reductions of this process
     if _process is not None or later_steps_are_compiled() or not _runs_python():
         return
