@@ -52,6 +52,8 @@ def run(code: str, files: list[str], output: str, keywords: dict, cwd: Path) -> 
     """Wall, CPU and peak memory of one process."""
     environment = {**os.environ, "ASTROMETRY_STEP_CONTROL": "OFF", "MPLBACKEND": "Agg"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
+    if hasattr(os, "sync"):
+        os.sync()  # neither pays for writing to the disk what the other has left in memory
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     launcher = (
