@@ -131,6 +131,7 @@ class Jupyter:
         page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=120_000)
         page.keyboard.press("Control+b")
         for _ in range(5):
+            Jupyter.answer_dialog(page)
             page.locator(".lm-MenuBar-item", has_text=re.compile("^Run$")).click()
             page.locator(".lm-Menu-item", has_text=re.compile("^Run All Cells$")).click()
             try:  # a notebook whose kernel is still on its way lets the click go by
@@ -141,6 +142,14 @@ class Jupyter:
             except Exception:  # noqa: BLE001, S112 -- tried again
                 continue
         self.wait_for_cells(page, timeout_ms)
+
+    @staticmethod
+    def answer_dialog(page):
+        """Accept what JupyterLab itself asks, such as which kernel to take when keys come before the kernel."""
+        dialog = page.locator(".jp-Dialog")
+        if dialog.count():
+            print("JupyterLab asked:", dialog.first.inner_text())
+            dialog.locator("button.jp-mod-accept").first.click()
 
     @staticmethod
     def wait_for_cells(page, timeout_ms=600_000):
@@ -161,6 +170,7 @@ class Jupyter:
     def run_cells(page, number, timeout_ms=300_000):
         """Run the first cells of the notebook that is open, and wait until they are done."""
         for _ in range(5):
+            Jupyter.answer_dialog(page)
             page.locator(".jp-Notebook .jp-Cell").first.click()
             for _ in range(number):
                 page.keyboard.press("Shift+Enter")
