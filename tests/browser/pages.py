@@ -2,6 +2,7 @@
 
 import ast
 import json
+import logging
 import os
 import re
 import socket
@@ -145,10 +146,10 @@ class Jupyter:
 
     @staticmethod
     def answer_dialog(page):
-        """Accept what JupyterLab itself asks, such as which kernel to take when keys come before the kernel."""
+        """Accept what JupyterLab itself asks: which kernel to take, say, when keys come before the kernel."""
         dialog = page.locator(".jp-Dialog")
         if dialog.count():
-            print("JupyterLab asked:", dialog.first.inner_text())
+            logging.getLogger(__name__).warning("JupyterLab asked: %s", dialog.first.inner_text())
             dialog.locator("button.jp-mod-accept").first.click()
 
     @staticmethod
