@@ -69,10 +69,10 @@ def product_side(columns: int, planes: int, budget_mb: float, threads: int) -> i
 
 def _side(per_pixel: int, largest: int, budget_mb: float, threads: int) -> int:
     """Side of a tile: budget / (bytes per pixel × tiles in flight) is its area."""
-    side = int(np.sqrt(budget_mb * 1e6 / (per_pixel * threads))) // 8 * 8
+    side = min(int(np.sqrt(budget_mb * 1e6 / (per_pixel * threads))), largest) // 8 * 8
     if side % 512 == 0:
         side -= 8
-    return max(SMALLEST_SIDE, min(side, largest))
+    return max(SMALLEST_SIDE, side)
 
 
 def max_overlap(exposures: list[list[Placed]], shape: tuple[int, int]) -> int:

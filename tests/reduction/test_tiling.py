@@ -39,6 +39,11 @@ def test_tiles_of_the_median_shrink_with_the_stack(overlap, smaller):
 
 
 @given(overlap=st.integers(1, 200), budget=st.floats(50, 4000), threads=st.integers(1, 32))
-def test_no_side_falls_into_few_sets_of_the_cache(overlap, budget, threads):
-    side = median_side(overlap, budget, threads)
-    assert side % 512 != 0
+def test_no_side_of_the_median_falls_into_few_sets_of_the_cache(overlap, budget, threads):
+    assert median_side(overlap, budget, threads) % 512 != 0
+
+
+@pytest.mark.parametrize("columns", [10_172, 20_345])  # whose share of the budget is 1024 and 512 rows
+def test_nor_does_one_of_the_product(columns):
+    assert int(0.25 * 500e6 / (12 * columns)) % 512 == 0
+    assert product_side(columns, 1, 500.0, 2) % 512 != 0
